@@ -1,0 +1,1 @@
+"""Compare a reinforcement-learning implementation with a reference and localise divergences."""

@@ -1,0 +1,242 @@
+"""The records of a judgement: what the statistics, the localiser and the verdict say.
+
+All plain values, so that report.json is the direct serialisation of `Judgement`. Numbers that may be
+NaN or infinite are floats and serialise as "NaN", "Infinity", "-Infinity"; None means absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from harness.records import REPORT_SCHEMA, Json
+
+if TYPE_CHECKING:
+    from harness.records import Curves
+
+Verdict = Literal["parity", "diverged", "inconclusive", "invalid"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A point estimate with an interval at the stated level; unit as the context says."""
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True)
+class Onset:
+    """Where a difference begins: never a bare step. Env steps; `low` <= onset <= `high`."""
+
+    low: int
+    high: int
+    level: float
+
+
+@dataclass(frozen=True)
+class MetricTest:
+    """One metric on one environment, tested over time.
+
+    Attributes:
+        family: "curve" for episode_return, "trace" for every other metric.
+        p_adjusted: smallest step-down adjusted p over time within the family and environment;
+            None when it could not be computed (`reason` says why).
+        significant: checkpoint index ranges [first, last] that stay significant after every
+            adjustment (time, metrics, environments, looks).
+        onset: where the difference begins, when significant.
+        effect: mean of mine - reference over the significant stretch, or over all checkpoints.
+    """
+
+    metric: str
+    family: Literal["curve", "trace"]
+    unit: str
+    component: str
+    stage: str
+    p_adjusted: float | None
+    is_significant: bool
+    significant: tuple[tuple[int, int], ...] = ()
+    onset: Onset | None = None
+    effect: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class EndpointTest:
+    """Equivalence on one endpoint of one environment (area under the curve, or final performance).
+
+    Attributes:
+        difference: mine - reference, reward, interval at level 1 - 2 * alpha_spent.
+        margin: reward. p_equivalence: TOST, larger of the two one-sided p; None when not computable.
+        minimum_detectable: smallest true difference (reward) found with 80 % power at this n.
+        seeds_for_parity: seeds per side for 80 % power of equivalence if the truth is no
+            difference; None when beyond SEEDS_CAP or not computable.
+    """
+
+    endpoint: Literal["auc", "final"]
+    mine: Interval
+    reference: Interval
+    difference: Interval
+    margin: float
+    p_equivalence: float | None
+    is_equivalent: bool
+    minimum_detectable: float | None
+    seeds_for_parity: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class EnvJudgement:
+    """Everything said about one environment."""
+
+    env_id: str
+    tier: str
+    n_mine: int
+    n_reference: int
+    total_timesteps: int
+    outcome: Verdict
+    metrics: tuple[MetricTest, ...]
+    endpoints: tuple[EndpointTest, ...]
+    smallest_p: float | None  # reachable with these seeds
+    alpha_per_test: float  # what p must reach at this look, after Holm's first step
+    hyperparameters: Mapping[str, Json]
+    sources: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FactRow:
+    """One exact observation on both sides. `decides`: an unwaived difference means DIVERGED."""
+
+    name: str
+    env_id: str
+    component: str
+    mine: str
+    reference: str
+    is_equal: bool
+    decides: bool
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class SanityRow:
+    """A check that needs no reference, on one side."""
+
+    check: str
+    role: Literal["mine", "reference"]
+    env_id: str
+    component: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One established divergence, ready to be acted on.
+
+    Attributes:
+        level: "fact", "sanity", "trace", "curve" (later: "segment", "draw", "twin", "probe").
+        summary: one sentence with size and place. look_next: one sentence.
+        onset: env steps, or None for findings without time.
+    """
+
+    level: str
+    env_id: str
+    component: str
+    quantity: str
+    summary: str
+    look_next: str
+    onset: Onset | None = None
+    mine_place: str = ""
+    reference_place: str = ""
+
+
+@dataclass(frozen=True)
+class LookRow:
+    """One interim analysis: what was known, what was decided."""
+
+    n_mine: int
+    n_reference: int
+    env_steps_spent: int
+    alpha_spent: float
+    smallest_p: Mapping[str, float]  # env id -> smallest adjusted p of its families at this look
+    widest_gap: Mapping[str, float]  # env id -> |difference interval| end / margin, final; <= 1: inside
+    decision: Verdict
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as listed in the report."""
+
+    role: Literal["mine", "reference"]
+    env_id: str
+    seed: int
+    outcome: str
+    key: str
+    env_steps: int
+    updates: int
+    message: str = ""
+    stderr_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """IQM of reference-normalised final scores over environments, stratified bootstrap."""
+
+    mine: Interval
+    reference: Interval
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The whole result of a comparison; report.json is its serialisation.
+
+    Attributes:
+        grounds: "numerical" or "statistical" for parity, else "".
+        headline: the verdict in one sentence. reasons: the rules that fired, one sentence each.
+        look_next: what to look at, or what evidence is missing and what it costs.
+        env_steps_spent: training steps this verdict rests on, both sides, cached ones included.
+    """
+
+    verdict: Verdict
+    grounds: str
+    headline: str
+    reasons: tuple[str, ...]
+    look_next: tuple[str, ...]
+    algo: str
+    mine: str
+    reference: str
+    alpha: float
+    margin: str
+    budget: str
+    difference_test: str
+    is_paired: bool
+    envs: tuple[EnvJudgement, ...]
+    facts: tuple[FactRow, ...]
+    sanity: tuple[SanityRow, ...]
+    findings: tuple[Finding, ...]
+    aggregate: Aggregate | None
+    looks: tuple[LookRow, ...]
+    runs: tuple[RunRow, ...]
+    env_steps_spent: Mapping[str, int]
+    asked: Mapping[str, Json]
+    provenance: Mapping[str, Json]
+    notes: tuple[str, ...] = ()
+    schema_version: int = REPORT_SCHEMA
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The arrays behind a judgement, for plots and exports.
+
+    Attributes:
+        curves: env id -> metric -> (mine, reference), same checkpoints.
+        finals: env id -> (mine, reference) final performance per seed, reward.
+    """
+
+    curves: Mapping[str, Mapping[str, tuple[Curves, Curves]]]
+    finals: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)

@@ -1,15 +1,15 @@
 """What can go wrong, seen from the user: every message says expected, seen, where, what to do.
 
-    CompareError
-    |-- UsageError          the request cannot be carried out as written (exit 2)
-    |   |-- UnknownName     an algorithm, environment, option ... that does not exist
-    |   `-- MissingExtra    an optional dependency is not installed
-    |-- StoreError          results on disk cannot be read or written (exit 4)
-    |   |-- CorruptResult   a checksum, schema or shape does not hold
-    |   `-- FutureSchema    written by a newer version
-    |-- RunFailed           a run of one side ended without usable observations (exit 4)
-    |-- TooFewSeeds         a statistic was asked for with fewer seeds than it needs (exit 3)
-    `-- Interrupted         Ctrl-C or SIGTERM (exit 130)
+CompareError
+|-- UsageError          the request cannot be carried out as written (exit 2)
+|   |-- UnknownName     an algorithm, environment, option ... that does not exist
+|   `-- MissingExtra    an optional dependency is not installed
+|-- StoreError          results on disk cannot be read or written (exit 4)
+|   |-- CorruptResult   a checksum, schema or shape does not hold
+|   `-- FutureSchema    written by a newer version
+|-- RunFailed           a run of one side ended without usable observations (exit 4)
+|-- TooFewSeeds         a statistic was asked for with fewer seeds than it needs (exit 3)
+`-- Interrupted         Ctrl-C or SIGTERM (exit 130)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class UsageError(CompareError):
     exit_code = EXIT_USAGE
 
 
-class UnknownName(UsageError):  # noqa: N818 - reads as what happened
+class UnknownName(UsageError):
     """A name outside a closed set; the message lists the nearest valid ones."""
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], *, where: str = "") -> None:
@@ -48,7 +48,7 @@ class UnknownName(UsageError):  # noqa: N818 - reads as what happened
         super().__init__(f"unknown {kind} {name!r}{place}; {nearest_sentence(name, self.valid)}")
 
 
-class MissingExtra(UsageError):  # noqa: N818
+class MissingExtra(UsageError):
     """An optional dependency is needed; the message holds the pip line."""
 
 
@@ -56,25 +56,25 @@ class StoreError(CompareError):
     """Results on disk cannot be read or written."""
 
 
-class CorruptResult(StoreError):  # noqa: N818
+class CorruptResult(StoreError):
     """A stored file does not hold what its checksum, schema or shape promises."""
 
 
-class FutureSchema(StoreError):  # noqa: N818
+class FutureSchema(StoreError):
     """A stored file was written by a newer version of this project."""
 
 
-class RunFailed(CompareError):  # noqa: N818
+class RunFailed(CompareError):
     """A run ended without usable observations."""
 
 
-class TooFewSeeds(CompareError):  # noqa: N818
+class TooFewSeeds(CompareError):
     """A statistic was asked for with fewer seeds than it needs."""
 
     exit_code = EXIT_INCONCLUSIVE
 
 
-class Interrupted(CompareError):  # noqa: N818
+class Interrupted(CompareError):
     """The user, or the system, asked to stop."""
 
     exit_code = EXIT_INTERRUPTED

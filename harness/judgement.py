@@ -1,7 +1,7 @@
 """The records of a judgement: what the statistics, the localiser and the verdict say.
 
-All plain values, so that report.json is the direct serialisation of `Judgement`. Numbers that may be
-NaN or infinite are floats and serialise as "NaN", "Infinity", "-Infinity"; None means absent.
+All plain values, so that report.json is the direct serialisation of `Judgement`. Numbers that may
+be NaN or infinite are floats and serialise as "NaN", "Infinity", "-Infinity"; None means absent.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class EndpointTest:
 
     Attributes:
         difference: mine - reference, reward, interval at level 1 - 2 * alpha_spent.
-        margin: reward. p_equivalence: TOST, larger of the two one-sided p; None when not computable.
+        margin: reward. p_equivalence: larger of the two one-sided p; None when not computable.
         minimum_detectable: smallest true difference (reward) found with 80 % power at this n.
         seeds_for_parity: seeds per side for 80 % power of equivalence if the truth is no
             difference; None when beyond SEEDS_CAP or not computable.
@@ -163,7 +163,7 @@ class LookRow:
     env_steps_spent: int
     alpha_spent: float
     smallest_p: Mapping[str, float]  # env id -> smallest adjusted p of its families at this look
-    widest_gap: Mapping[str, float]  # env id -> |difference interval| end / margin, final; <= 1: inside
+    widest_gap: Mapping[str, float]  # env id -> far end of the final difference's interval / margin
     decision: Verdict
 
 

@@ -105,7 +105,7 @@ class RunSpec:
 
 
 class Outcome(StrEnum):
-    """How a run ended. DONE and NON_FINITE leave a whole trace; the others leave none that counts."""
+    """How a run ended. DONE and NON_FINITE leave a whole trace; the others none that counts."""
 
     DONE = "done"
     NON_FINITE = "non-finite"  # finished, but a loss, gradient or parameter became NaN or infinite
@@ -188,7 +188,7 @@ class Trace:
     Attributes:
         episodes: finished training episodes.
         metrics: metric name (see `harness.spec.metrics`) -> series.
-        facts: exact, deterministic observations by name (parameter counts, optimiser constants ...).
+        facts: exact observations by name (parameter counts, optimiser constants ...).
         provenance: versions, threads, commit, hyperparameters as asked and as resolved ...
     """
 

@@ -1,4 +1,4 @@
-"""The contract between the harness and one implementation: a side is a callable that takes a `Call`.
+"""The contract between the harness and an implementation: a side is called with a `Call`.
 
 Light on purpose (gymnasium is imported only when an environment is asked for), so that
 implementations can import it anywhere.
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import gymnasium
 
 
-class UnsupportedHyperparameter(Exception):  # noqa: N818 - the name is the contract (DESIGN)
+class UnsupportedHyperparameter(Exception):
     """Raised by a side for a hyperparameter, or value of one, that it cannot express."""
 
     def __init__(self, name: str, value: object, reason: str = "") -> None:

@@ -1,4 +1,4 @@
-"""`tap(name, value)`: mark an intermediate quantity of an algorithm, at no cost outside the harness.
+"""`tap(name, value)`: mark an intermediate quantity of an algorithm; free outside the harness.
 
 Standard library only, so that an implementation may import it in any interpreter.
 """
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# What a tap does: None when off; otherwise called with (name, value), returns the value to go on with.
+# What a tap does: None when off; else called with (name, value), returns the value to go on with.
 _handler: Callable[[str, Any], Any] | None = None
 
 

@@ -1,0 +1,179 @@
+"""Facts: exact observations that need no statistics. An unequal one that decides means DIVERGED.
+
+Which facts decide is settled by evidence, not by a list of algorithms: a fact decides only while
+the reference's own seeds agree on it. What varies from seed to seed of the reference (the number of
+episodes, the number of updates under early stopping) is left to the statistical tests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.judgement import FactRow
+from harness.records import Json
+
+# A single reference run cannot show that a fact does not vary from seed to seed.
+MIN_REFERENCE_SEEDS = 2
+
+# Options of torch.optim that change speed or bookkeeping, never the update beyond rounding
+# (torch 2.13, torch/optim/adam.py).
+NEUTRAL_OPTIMISER_OPTIONS = frozenset(
+    {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay", "params", "lr"}
+)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One kind of fact: what it says, where a difference sits, and whether it may decide."""
+
+    name: str
+    component: str
+    may_decide: bool
+    meaning: str
+
+
+FACTS: tuple[Fact, ...] = (
+    Fact("env_id", "env-interface", True, "environment that was trained on"),
+    Fact("n_training_envs", "env-interface", True, "parallel training environments"),
+    Fact("observation_space", "observation-preprocessing", True, "space the environment offered"),
+    Fact("action_space", "action-scaling", True, "action space the environment offered"),
+    Fact("time_limit", "env-interface", True, "env steps after which an episode is truncated"),
+    Fact("autoreset_mode", "env-interface", False, "how a vector environment restarts episodes"),
+    Fact("wrapper_stack", "env-interface", False, "wrappers below the harness's own"),
+    Fact("env_steps", "update-schedule", True, "env steps made"),
+    Fact("trained_parameter_count", "network-architecture", True, "elements that got a gradient"),
+    Fact("trained_parameter_shapes", "network-architecture", False, "shapes of trained tensors"),
+    Fact("dtype", "network-architecture", True, "number type of the trained parameters"),
+    Fact("optimiser_class", "gradient-optimiser", True, "class of each optimiser"),
+    Fact("optimiser_constants", "gradient-optimiser", True, "constants of each optimiser"),
+    Fact("grad_clip", "gradient-optimiser", True, "largest gradient norm let through"),
+    Fact("learning_rate_first", "lr-schedule", True, "learning rate of the first update"),
+    Fact("learning_rate_last", "lr-schedule", True, "learning rate of the last update"),
+    Fact("n_updates", "update-schedule", True, "optimiser steps made"),
+    Fact("first_update_env_step", "update-schedule", True, "env step of the first update"),
+    Fact("last_update_env_step", "update-schedule", True, "env step of the last update"),
+    Fact("seeded_resets", "seeding-determinism", True, "resets that were given a seed, per env"),
+    Fact("reset_seeds", "seeding-determinism", False, "seed of the first reset of each env"),
+    Fact("auxiliary_envs", "evaluation-logging", False, "environments beside the training ones"),
+    Fact("episodes", "env-interface", False, "episodes finished"),
+    Fact("torch_threads", "seeding-determinism", False, "torch threads"),
+)
+
+# Recorded for other purposes and never compared: they differ between any two seeds or sides.
+NOT_COMPARED = frozenset(
+    {"final_weights_sha256", "first_non_finite", "unknown_taps", "unseen_taps", "reward_abs_max"}
+)
+
+
+def compare_facts(
+    mine: Sequence[Mapping[str, Json]], reference: Sequence[Mapping[str, Json]], *, env_id: str
+) -> tuple[FactRow, ...]:
+    """Return one row per known fact that either side has; both arguments: one mapping per seed.
+
+    The seeds of both sides are in the same order. A fact that one side lacks is a row that does
+    not decide (it was not observed there). Empty when a side has no runs.
+    """
+    if not mine or not reference:
+        return ()
+    rows = (_row(fact, mine, reference, env_id=env_id) for fact in FACTS)
+    return tuple(row for row in rows if row is not None)
+
+
+def _row(
+    fact: Fact,
+    mine: Sequence[Mapping[str, Json]],
+    reference: Sequence[Mapping[str, Json]],
+    *,
+    env_id: str,
+) -> FactRow | None:
+    mine_values = [_canonical(fact.name, facts[fact.name]) for facts in mine if fact.name in facts]
+    reference_values = [
+        _canonical(fact.name, facts[fact.name]) for facts in reference if fact.name in facts
+    ]
+    if not mine_values and not reference_values:
+        return None
+    is_constant = len(set(reference_values)) == 1
+    is_equal = _agree(mine_values, reference_values, is_constant=is_constant)
+    is_observed = bool(mine_values) and bool(reference_values)
+    decides = (
+        fact.may_decide
+        and is_observed
+        and is_constant
+        and len(reference_values) >= MIN_REFERENCE_SEEDS
+    )
+    return FactRow(
+        name=fact.name,
+        env_id=env_id,
+        component=fact.component,
+        mine=_shown(mine_values, against=reference_values),
+        reference=_shown(reference_values, against=mine_values),
+        is_equal=is_equal,
+        decides=decides,
+        hint="" if is_equal else _hint(fact, mine_values, reference_values, is_constant),
+    )
+
+
+def _canonical(name: str, value: Json) -> str:
+    if name == "optimiser_constants" and isinstance(value, list):
+        value = [
+            {key: one[key] for key in sorted(one) if key not in NEUTRAL_OPTIMISER_OPTIONS}
+            for one in value
+        ]
+    return json.dumps(value, sort_keys=True)
+
+
+def _agree(mine: list[str], reference: list[str], *, is_constant: bool) -> bool:
+    if not mine or not reference:
+        return False
+    if is_constant:
+        return set(mine) == set(reference)
+    return all(a == b for a, b in zip(mine, reference, strict=False))
+
+
+def _shown(values: list[str], *, against: list[str]) -> str:
+    """Return the value; when seeds disagree, the range or the first values, said to vary.
+
+    Args:
+        values: canonical values per seed. against: the other side's, so that a minority value
+            that makes the difference is the one shown.
+    """
+    if not values:
+        return "not observed"
+    distinct = sorted(set(values))
+    if len(distinct) == 1:
+        return distinct[0]
+    odd = [value for value in distinct if value not in against]
+    lead = odd[0] if odd else distinct[0]
+    return f"{lead} (varies: {len(distinct)} values over {len(values)} seeds)"
+
+
+def _hint(fact: Fact, mine: list[str], reference: list[str], is_constant: bool) -> str:
+    if not mine or not reference:
+        return "observed on one side only"
+    if not is_constant:
+        return "varies between the reference's own seeds: judged by the statistical tests"
+    pairs = [(json.loads(a), json.loads(b)) for a, b in zip(mine, reference, strict=False)]
+    mine_value, reference_value = next(
+        pair for pair in [*pairs, (None, None)] if pair[0] != pair[1]
+    )
+    return _size_hint(mine_value, reference_value) or fact.meaning
+
+
+def _size_hint(mine: Json, reference: Json) -> str:
+    """Return the size of a difference between two numbers, or the keys that differ, or ""."""
+    if isinstance(mine, list) and isinstance(reference, list) and len(mine) == len(reference):
+        hints = [_size_hint(a, b) for a, b in zip(mine, reference, strict=True) if a != b]
+        return next((hint for hint in hints if hint), "")
+    if isinstance(mine, dict) and isinstance(reference, dict):
+        keys = [key for key in sorted({*mine, *reference}) if mine.get(key) != reference.get(key)]
+        return "; ".join(f"{key}: {mine.get(key)!r} for {reference.get(key)!r}" for key in keys)
+    if _is_number(mine) and _is_number(reference):
+        ratio = f", factor {mine / reference:.6g}" if reference else ""
+        return f"difference {mine - reference:+.6g}{ratio}"
+    return ""
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

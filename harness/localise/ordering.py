@@ -1,0 +1,174 @@
+"""From evidence to an ordered list of findings: what to suspect first.
+
+Order: facts, then sanity checks, then metric traces by onset, then learning curves; within each,
+the easiest environment first. Metrics whose onset intervals overlap the earliest one cannot be told
+apart in time, so they are ordered by data flow: an effect may be inherited from an earlier stage,
+never from a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.judgement import EnvJudgement, FactRow, Finding, MetricTest, SanityRow
+from harness.localise.advice import look_next
+from harness.records import STAGES
+
+# Order in which data flows through the components that facts speak of: what decides the shape of
+# things comes before what is computed with them.
+_FACT_ORDER = (
+    "env-interface",
+    "observation-preprocessing",
+    "action-scaling",
+    "network-architecture",
+    "seeding-determinism",
+    "gradient-optimiser",
+    "lr-schedule",
+    "update-schedule",
+    "evaluation-logging",
+)
+
+
+def find_divergences(
+    envs: Sequence[EnvJudgement],
+    facts: Sequence[FactRow],
+    sanity: Sequence[SanityRow],
+    *,
+    mine_place: str = "",
+    reference_place: str = "",
+) -> tuple[Finding, ...]:
+    """Return every established divergence, most suspicious first.
+
+    Args:
+        envs: in order of difficulty, easiest first; facts and sanity rows name their environment.
+        mine_place, reference_place: where to start reading on each side (file, or file:line).
+    """
+    order = [env.env_id for env in envs]
+    found = [
+        *_from_facts(facts, order),
+        *_from_sanity(sanity, order),
+        *(finding for env in envs for finding in _from_metrics(env)),
+    ]
+    levels = ("fact", "sanity", "trace", "curve")
+    found.sort(key=lambda finding: levels.index(finding.level))
+    return tuple(_placed(finding, mine_place, reference_place) for finding in found)
+
+
+def _placed(finding: Finding, mine_place: str, reference_place: str) -> Finding:
+    return replace(
+        finding,
+        mine_place=finding.mine_place or mine_place,
+        reference_place=finding.reference_place or reference_place,
+    )
+
+
+def _from_facts(facts: Sequence[FactRow], order: list[str]) -> list[Finding]:
+    differing = [row for row in facts if row.decides and not row.is_equal]
+    merged: dict[tuple[str, str, str], list[FactRow]] = {}
+    for row in differing:
+        merged.setdefault((row.name, row.mine, row.reference), []).append(row)
+    groups = sorted(
+        merged.values(),
+        key=lambda rows: (_FACT_ORDER.index(rows[0].component), _place(order, rows[0].env_id)),
+    )
+    return [_fact_finding(rows) for rows in groups]
+
+
+def _fact_finding(rows: Sequence[FactRow]) -> Finding:
+    row = rows[0]
+    hint = f" ({row.hint})" if row.hint else ""
+    return Finding(
+        level="fact",
+        env_id=", ".join(one.env_id for one in rows),
+        component=row.component,
+        quantity=row.name,
+        summary=f"{row.name}: mine {row.mine}, reference {row.reference}{hint}",
+        look_next=look_next(row.component, quantity=row.name),
+    )
+
+
+def _from_sanity(sanity: Sequence[SanityRow], order: list[str]) -> list[Finding]:
+    findings = []
+    for row in sorted(differing_sanity(sanity), key=lambda row: _place(order, row.env_id)):
+        blamed = "" if row.role == "mine" else " in the reference, not in mine"
+        findings.append(
+            Finding(
+                level="sanity",
+                env_id=row.env_id,
+                component=row.component,
+                quantity=row.check,
+                summary=f"does not hold{blamed}: {row.check}: {row.detail}",
+                look_next=look_next(row.component, quantity=row.check),
+            )
+        )
+    return findings
+
+
+def differing_sanity(sanity: Sequence[SanityRow]) -> tuple[SanityRow, ...]:
+    """Return failed checks that did not also fail on the other side.
+
+    A check that applies to one side only and fails there counts as differing.
+    """
+    failed = {(row.role, row.env_id, row.check) for row in sanity if not row.passed}
+    return tuple(
+        row
+        for row in sanity
+        if not row.passed and (_other(row.role), row.env_id, row.check) not in failed
+    )
+
+
+def _other(role: str) -> str:
+    return "reference" if role == "mine" else "mine"
+
+
+def _from_metrics(env: EnvJudgement) -> list[Finding]:
+    ordered = order_metrics([test for test in env.metrics if test.is_significant])
+    return [_metric_finding(env, test) for test in ordered]
+
+
+def order_metrics(tests: Sequence[MetricTest]) -> tuple[MetricTest, ...]:
+    """Return significant metrics, most suspicious first: earliest onset, ties by data flow.
+
+    Repeatedly takes all metrics whose onset may be as early as the earliest one's latest onset,
+    and sorts them by stage of the data flow, then by adjusted p.
+    """
+    waiting = sorted(tests, key=_onset_low)
+    ordered: list[MetricTest] = []
+    while waiting:
+        horizon = min(_onset_high(test) for test in waiting)
+        together = [test for test in waiting if _onset_low(test) <= horizon]
+        ordered += sorted(together, key=lambda test: (STAGES.index(test.stage), test.p_adjusted))
+        waiting = [test for test in waiting if _onset_low(test) > horizon]
+    return tuple(ordered)
+
+
+def _onset_low(test: MetricTest) -> float:
+    return test.onset.low if test.onset else float("inf")
+
+
+def _onset_high(test: MetricTest) -> float:
+    return test.onset.high if test.onset else float("inf")
+
+
+def _metric_finding(env: EnvJudgement, test: MetricTest) -> Finding:
+    size = "" if test.effect is None else f", mine - reference = {test.effect:+.4g} {test.unit}"
+    when = ""
+    if test.onset is not None:
+        when = f", begins between env steps {test.onset.low} and {test.onset.high}"
+    return Finding(
+        level=test.family,
+        env_id=env.env_id,
+        component=test.component,
+        quantity=test.metric,
+        summary=(
+            f"{test.metric} differs (adjusted p = {test.p_adjusted:.3g}, "
+            f"n = {env.n_mine} and {env.n_reference} seeds{size}{when})"
+        ),
+        look_next=look_next(test.component, quantity=test.metric),
+        onset=test.onset,
+    )
+
+
+def _place(order: list[str], env_id: str) -> int:
+    return order.index(env_id) if env_id in order else len(order)

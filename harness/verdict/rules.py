@@ -1,0 +1,94 @@
+"""The rules of the verdict, in one table: the first row that applies decides.
+
+Not significant is never parity, and a comparison that compared nothing is never a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.judgement import Verdict
+
+
+@dataclass(frozen=True)
+class EvidenceSummary:
+    """What the rules look at. Each tuple holds one sentence per item.
+
+    Attributes:
+        fact_differences: unwaived facts that decide and differ.
+        sanity_differences: sanity checks that hold on one side only.
+        rejected: learning-curve or metric-trace tests rejected at their adjusted level.
+        failed_runs: runs that ended without a usable trace.
+        unobserved: environments or sides of which nothing could be compared.
+        equivalent_envs, not_equivalent_envs: environments whose endpoints were all, or not all,
+            shown to be inside the margin at this look.
+    """
+
+    fact_differences: tuple[str, ...] = ()
+    sanity_differences: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    failed_runs: tuple[str, ...] = ()
+    unobserved: tuple[str, ...] = ()
+    equivalent_envs: tuple[str, ...] = ()
+    not_equivalent_envs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row: the verdict it gives, its grounds, and the sentences that make it apply."""
+
+    verdict: Verdict
+    grounds: str
+    title: str
+    applies: Callable[[EvidenceSummary], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict with the reasons of every rule that gives the same verdict."""
+
+    verdict: Verdict
+    grounds: str
+    reasons: tuple[str, ...]
+
+
+def _statistical_parity(evidence: EvidenceSummary) -> tuple[str, ...]:
+    if evidence.not_equivalent_envs or not evidence.equivalent_envs:
+        return ()
+    return tuple(
+        f"{env}: area under the curve and final performance lie inside the margin"
+        for env in evidence.equivalent_envs
+    )
+
+
+def _undecided(evidence: EvidenceSummary) -> tuple[str, ...]:
+    missing = tuple(
+        f"{env}: no difference established, equivalence not shown either"
+        for env in evidence.not_equivalent_envs
+    )
+    return missing or ("no evidence was gathered",)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("diverged", "", "an exact fact differs", lambda e: e.fact_differences),
+    Rule("diverged", "", "a sanity check holds on one side only", lambda e: e.sanity_differences),
+    Rule("diverged", "", "a test rejects at its adjusted level", lambda e: e.rejected),
+    Rule("invalid", "", "a run left no usable trace", lambda e: e.failed_runs),
+    Rule("invalid", "", "something could not be observed", lambda e: e.unobserved),
+    Rule("parity", "statistical", "equivalence on every environment", _statistical_parity),
+    Rule("inconclusive", "", "neither could be established", _undecided),
+)
+
+
+def decide(evidence: EvidenceSummary) -> Decision:
+    """Return the verdict of the first rule that applies, with all reasons of that verdict."""
+    fired = [(rule, reasons) for rule in RULES if (reasons := rule.applies(evidence))]
+    first = fired[0][0]
+    reasons = tuple(
+        f"{rule.title}: {reason}"
+        for rule, sentences in fired
+        if rule.verdict == first.verdict
+        for reason in sentences
+    )
+    return Decision(first.verdict, first.grounds, reasons)

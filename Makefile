@@ -1,0 +1,75 @@
+# Everything runs in .venv, which each target makes for itself: nothing but python3, make and the
+# package registry is needed. CI calls the same targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?= --algo dqn --envs easy
+PYTEST_ARGS ?=
+
+.PHONY: compare test check format lint types contracts docs-check slow \
+	calibrate-stats bench-overhead bench-start bench-stats bench-judge soak clean
+
+## The main job: compare my_impls/dqn.py with stable-baselines3. Other arguments: make compare ARGS='...'
+## (make shows every verdict but PARITY as an error, because `compare` exits with 1, 3 or 4 then.)
+compare: $(VENV)/.installed-core
+	$(BIN)/compare $(ARGS)
+
+## The test suite.
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+## Format, lint, spelling, types and import contracts, as CI checks them.
+check: lint types contracts
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/.installed-dev
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+## Calibrations and soaks in full (minutes to hours); the test suite holds a smoke version of each.
+slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+calibrate-stats: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.stats.calibrate $(ARGS_BENCH)
+
+bench-stats: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.stats.speed $(ARGS_BENCH)
+
+bench-overhead: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.overhead $(ARGS_BENCH)
+
+bench-start: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.start $(ARGS_BENCH)
+
+bench-judge: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.judge $(ARGS_BENCH)
+
+soak: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.soak $(ARGS_BENCH)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+# One stamp per set of extras; pyproject.toml decides when to install again.
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-core: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	touch $@

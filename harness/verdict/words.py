@@ -1,0 +1,81 @@
+"""The verdict in words: one headline, and what evidence is missing and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.judgement import EnvJudgement, Finding, RunRow
+from harness.verdict.rules import Decision
+
+
+def headline(
+    decision: Decision,
+    *,
+    mine: str,
+    reference: str,
+    envs: Sequence[EnvJudgement],
+    findings: Sequence[Finding],
+) -> str:
+    """Return the verdict in one sentence."""
+    names = _listed([env.env_id for env in envs])
+    if decision.verdict == "diverged":
+        first = findings[0]
+        return (
+            f"{mine} differs from {reference} on {first.env_id}; suspect first: "
+            f"{first.component} ({first.quantity})"
+        )
+    if decision.verdict == "parity":
+        return f"{mine} matches {reference} on {names}: every difference lies inside the margin"
+    if decision.verdict == "invalid":
+        return f"{mine} and {reference} could not be compared: {decision.reasons[0]}"
+    return (
+        f"no difference between {mine} and {reference} was established on {names}, "
+        "and equivalence was not shown either"
+    )
+
+
+def look_next(
+    decision: Decision,
+    *,
+    envs: Sequence[EnvJudgement],
+    findings: Sequence[Finding],
+    runs: Sequence[RunRow],
+) -> tuple[str, ...]:
+    """Return what to do next, most useful first."""
+    if decision.verdict == "diverged":
+        return tuple(dict.fromkeys(finding.look_next for finding in findings))[:3]
+    if decision.verdict == "invalid":
+        return tuple(f"{run.role}, {run.env_id}, seed {run.seed}: {run.message}" for run in runs)[:3]
+    if decision.verdict == "parity":
+        return ()
+    return tuple(sentence for env in envs for sentence in _missing(env))
+
+
+def _missing(env: EnvJudgement) -> list[str]:
+    """Return what this environment's evidence lacks, and what it costs."""
+    sentences = []
+    n = min(env.n_mine, env.n_reference)
+    if env.smallest_p is not None and env.smallest_p > env.alpha_per_test:
+        sentences.append(
+            f"{env.env_id}: with {n} seeds per side the smallest reachable p is "
+            f"{env.smallest_p:.2g}, above the level {env.alpha_per_test:.2g}: "
+            "no difference could have been established"
+        )
+    open_endpoints = [one for one in env.endpoints if not one.is_equivalent]
+    needed = [one.seeds_for_parity for one in open_endpoints]
+    if not open_endpoints:
+        return sentences
+    if any(seeds is None for seeds in needed):
+        sentences.append(f"{env.env_id}: equivalence at this margin is out of reach of more seeds")
+        return sentences
+    seeds = max(seeds for seeds in needed if seeds is not None)
+    more = max(seeds - n, 0)
+    sentences.append(
+        f"{env.env_id}: if the two are the same, about {seeds} seeds per side show it "
+        f"({more} more each, {2 * more * env.total_timesteps:,} env steps): --seeds {seeds}"
+    )
+    return sentences
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)

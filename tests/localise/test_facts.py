@@ -1,0 +1,74 @@
+"""Facts decide only while the reference's own seeds agree on them."""
+
+from harness.localise import compare_facts
+
+
+def rows(mine, reference):
+    return {row.name: row for row in compare_facts(mine, reference, env_id="Toy-v0")}
+
+
+def test_equal_facts_are_listed_as_equal():
+    row = rows([{"n_updates": [10]}] * 2, [{"n_updates": [10]}] * 2)["n_updates"]
+    assert row.is_equal
+    assert row.decides
+    assert row.hint == ""
+
+
+def test_differing_count_decides_and_gives_its_size():
+    row = rows([{"n_updates": [20]}] * 2, [{"n_updates": [10]}] * 2)["n_updates"]
+    assert not row.is_equal
+    assert row.decides
+    assert row.component == "update-schedule"
+    assert (row.mine, row.reference) == ("[20]", "[10]")
+    assert row.hint == "difference +10, factor 2"
+
+
+def test_fact_that_varies_between_reference_seeds_does_not_decide():
+    row = rows([{"n_updates": [7]}] * 2, [{"n_updates": [10]}, {"n_updates": [11]}])["n_updates"]
+    assert not row.decides
+    assert "varies between the reference's own seeds" in row.hint
+
+
+def test_single_reference_seed_cannot_show_constancy():
+    row = rows([{"n_updates": [7]}], [{"n_updates": [10]}])["n_updates"]
+    assert not row.is_equal
+    assert not row.decides
+
+
+def test_one_odd_seed_of_mine_is_a_difference_and_is_the_value_shown():
+    mine = [{"n_updates": [10]}, {"n_updates": [9]}]
+    row = rows(mine, [{"n_updates": [10]}] * 2)["n_updates"]
+    assert not row.is_equal
+    assert row.decides
+    assert row.mine == "[9] (varies: 2 values over 2 seeds)"
+    assert row.hint == "difference -1, factor 0.9"
+
+
+def test_optimiser_speed_options_are_no_difference():
+    mine = [{"optimiser_constants": [{"eps": 1e-8, "lr": 1e-3, "fused": True}]}] * 2
+    reference = [{"optimiser_constants": [{"eps": 1e-8, "lr": 1e-3, "foreach": None}]}] * 2
+    assert rows(mine, reference)["optimiser_constants"].is_equal
+
+
+def test_differing_optimiser_constant_is_named():
+    mine = [{"optimiser_constants": [{"eps": 1e-5, "betas": [0.9, 0.999]}]}] * 2
+    reference = [{"optimiser_constants": [{"eps": 1e-8, "betas": [0.9, 0.999]}]}] * 2
+    row = rows(mine, reference)["optimiser_constants"]
+    assert row.decides
+    assert row.hint == "eps: 1e-05 for 1e-08"
+
+
+def test_fact_observed_on_one_side_only_does_not_decide():
+    row = rows([{}] * 2, [{"grad_clip": [10.0]}] * 2)["grad_clip"]
+    assert not row.is_equal
+    assert not row.decides
+    assert row.mine == "not observed"
+
+
+def test_fact_that_may_not_decide_is_a_note():
+    mine = [{"wrapper_stack": ["A"]}] * 2
+    assert not rows(mine, [{"wrapper_stack": ["B"]}] * 2)["wrapper_stack"].decides
+
+
+def test_no_runs_on_a_side_gives_no_rows():
+    assert compare_facts([], [{"n_updates": [1]}], env_id="Toy-v0") == ()

@@ -1,0 +1,106 @@
+"""The order of suspicion comes from evidence and data flow alone."""
+
+from harness.judgement import EnvJudgement, FactRow, MetricTest, Onset, SanityRow
+from harness.localise import differing_sanity, find_divergences, order_metrics
+from harness.localise.advice import ADVICE, look_next
+from harness.records import COMPONENTS
+
+
+def metric(name, *, stage, onset, p=0.01, component="loss", family="trace"):
+    return MetricTest(
+        metric=name,
+        family=family,
+        unit="reward",
+        component=component,
+        stage=stage,
+        p_adjusted=p,
+        is_significant=True,
+        significant=((0, 1),),
+        onset=Onset(*onset, 0.9),
+        effect=1.0,
+    )
+
+
+def env(env_id, *metrics):
+    return EnvJudgement(
+        env_id=env_id,
+        tier="easy",
+        n_mine=5,
+        n_reference=5,
+        total_timesteps=1000,
+        outcome="diverged",
+        metrics=metrics,
+        endpoints=(),
+        smallest_p=0.008,
+        alpha_per_test=0.05,
+        hyperparameters={},
+        sources={},
+    )
+
+
+def test_earlier_onset_comes_first():
+    late = metric("a", stage="target", onset=(500, 600))
+    early = metric("b", stage="step", onset=(100, 200))
+    assert [one.metric for one in order_metrics([late, early])] == ["b", "a"]
+
+
+def test_onsets_that_cannot_be_told_apart_follow_the_data_flow():
+    step = metric("update_norm", stage="step", onset=(100, 300), p=0.001)
+    target = metric("td_target.mean", stage="target", onset=(150, 250), p=0.04)
+    assert [one.metric for one in order_metrics([step, target])] == [
+        "td_target.mean",
+        "update_norm",
+    ]
+
+
+def test_findings_put_facts_before_sanity_before_traces_before_curves():
+    fact = FactRow("n_updates", "E1", "update-schedule", "[2]", "[1]", False, True, "factor 2")
+    sanity = SanityRow("finite", "mine", "E1", "gradient-optimiser", False, "NaN")
+    curve = metric("episode_return", stage="outcome", onset=(1, 2), family="curve")
+    trace = metric("loss", stage="loss", onset=(1, 2))
+    findings = find_divergences([env("E1", curve, trace)], [fact], [sanity])
+    assert [one.level for one in findings] == ["fact", "sanity", "trace", "curve"]
+    assert findings[0].summary == "n_updates: mine [2], reference [1] (factor 2)"
+    assert "begins between env steps 1 and 2" in findings[2].summary
+
+
+def test_easiest_environment_comes_first_within_a_level():
+    loss = metric("loss", stage="loss", onset=(1, 2))
+    findings = find_divergences([env("easy", loss), env("hard", loss)], [], [])
+    assert [one.env_id for one in findings] == ["easy", "hard"]
+
+
+def test_same_fact_on_two_environments_is_one_finding_naming_both():
+    facts = [
+        FactRow("grad_clip", name, "gradient-optimiser", "[]", "[10.0]", False, True)
+        for name in ("E1", "E2")
+    ]
+    (finding,) = find_divergences([env("E1"), env("E2")], facts, [])
+    assert finding.env_id == "E1, E2"
+
+
+def test_fact_that_does_not_decide_is_no_finding():
+    fact = FactRow("wrapper_stack", "E1", "env-interface", "A", "B", False, False)
+    assert find_divergences([env("E1")], [fact], []) == ()
+
+
+def test_check_that_fails_on_both_sides_is_no_difference():
+    both = [
+        SanityRow("finite", role, "E1", "gradient-optimiser", False, "NaN")
+        for role in ("mine", "reference")
+    ]
+    assert differing_sanity(both) == ()
+
+
+def test_check_that_fails_on_the_reference_alone_is_blamed_on_the_reference():
+    rows = [
+        SanityRow("finite", "mine", "E1", "gradient-optimiser", True),
+        SanityRow("finite", "reference", "E1", "gradient-optimiser", False, "NaN"),
+    ]
+    (finding,) = find_divergences([env("E1")], [], rows)
+    assert "in the reference, not in mine" in finding.summary
+
+
+def test_every_component_has_advice():
+    assert set(ADVICE) == set(COMPONENTS)
+    assert look_next("loss", quantity="loss").startswith("Compare the loss formula")

@@ -1,0 +1,1 @@
+"""Results on disk: content-hashed runs, atomic and checksummed; nothing is ever unpickled."""

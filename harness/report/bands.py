@@ -71,7 +71,7 @@ def _limits(means: NDArray[np.float64], tail: float) -> NDArray[np.float64]:
     return np.stack([ordered[row, columns] for row in rows])
 
 
-def _ratio(total: NDArray[np.float64], count: NDArray[Any]) -> NDArray[np.float64]:
+def _ratio(total: NDArray[Any], count: NDArray[Any]) -> NDArray[np.float64]:
     """Return total / count, NaN where nothing was counted."""
     ratio: NDArray[np.float64] = np.full(np.shape(total), np.nan)
     np.divide(total, count, out=ratio, where=np.asarray(count) > 0)

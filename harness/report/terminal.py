@@ -144,11 +144,13 @@ def _how_to_read(judgement: Judgement) -> Text:
     """Return the legend of the table."""
     level = next((test.mine.level for env in judgement.envs for test in env.endpoints), None)
     interval = f" [{words.percent(level)} interval over seeds]" if level else ""
+    gaps = {test.difference.level for env in judgement.envs for test in env.endpoints} - {level}
+    gap = f" [{words.percent(gaps.pop())} interval]" if len(gaps) == 1 else ""
     levels = {words.p_value(env.alpha_per_test) for env in judgement.envs}
     needed = f"needs p ≤ {levels.pop()}" if len(levels) == 1 else "needs a small p"
     return Text(
         f"Numbers: mean return at the end of training, in reward{interval}; difference = mine − "
-        f"reference. Shown different {needed}, where p says how easily luck alone makes a gap "
+        f"reference{gap}. Shown different {needed}, where p says how easily luck alone makes a gap "
         "this large anywhere in what was measured. Shown same needs the interval of the gap to "
         f"lie inside ± the margin ({clean(judgement.margin, 60)}). Both can be 'no'.",
         style=_HINT,

@@ -1,0 +1,113 @@
+"""All pictures of a report: which there are, what they are called, what their captions say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.judgement import EnvJudgement, Evidence, Judgement
+from harness.report.text import slug
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Kind = Literal["learning-curves", "metric-traces", "final-performance", "seeds-to-verdict"]
+CURVE = "episode_return"
+LOOKS_STEM: Kind = "seeds-to-verdict"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: file name without suffix, and a caption that says what is shown and of what n."""
+
+    stem: str
+    kind: Kind
+    caption: str
+
+
+def draw(judgement: Judgement, evidence: Evidence) -> Mapping[str, bytes]:
+    """Return file name -> bytes of every picture, each as PNG and SVG.
+
+    The same inputs give the same bytes. What has no data is left out.
+    """
+    from harness.report.plot_style import style, to_png, to_svg
+
+    files: dict[str, bytes] = {}
+    with style():
+        for stem, figure in _figures(judgement, evidence):
+            files[f"{stem}.png"] = to_png(figure)
+            files[f"{stem}.svg"] = to_svg(figure)
+    return files
+
+
+def stem(env_id: str, kind: Kind) -> str:
+    """Return the file name, without suffix, of one picture of an environment.
+
+    >>> stem("CartPole-v1", "metric-traces")
+    'CartPole-v1--metric-traces'
+    """
+    return f"{slug(env_id)}--{kind}"
+
+
+def _figures(judgement: Judgement, evidence: Evidence) -> Iterator[tuple[str, Figure]]:
+    """Yield (stem, figure) of everything that can be drawn."""
+    from harness.report.plot_summary import seeds_to_verdict
+
+    for env in judgement.envs:
+        yield from _env_figures(env, judgement, evidence)
+    if judgement.looks:
+        yield LOOKS_STEM, seeds_to_verdict(judgement.looks)
+
+
+def _env_figures(
+    env: EnvJudgement, judgement: Judgement, evidence: Evidence
+) -> Iterator[tuple[str, Figure]]:
+    """Yield the pictures of one environment."""
+    from harness.report.plot_curves import learning_curves, traces
+    from harness.report.plot_summary import final_performance
+
+    curves = evidence.curves.get(env.env_id, {})
+    if CURVE in curves:
+        names = (judgement.mine, judgement.reference)
+        figure = learning_curves(env, curves[CURVE], names)
+        yield stem(env.env_id, "learning-curves"), figure
+    finals = evidence.finals.get(env.env_id)
+    if finals is not None and any(finals):
+        yield stem(env.env_id, "final-performance"), final_performance(env, finals)
+    inside = traces(env, curves)
+    if inside is not None:
+        yield stem(env.env_id, "metric-traces"), inside
+
+
+def pictures(env: EnvJudgement) -> tuple[Picture, ...]:
+    """Return the pictures that an environment may have, in reading order."""
+    sizes = f"mine n = {env.n_mine}, reference n = {env.n_reference}"
+    kinds: tuple[tuple[Kind, str], ...] = (
+        (
+            "learning-curves",
+            f"Learning curves ({sizes}). Thin: one line per seed. Thick: mean over seeds, with a "
+            "pointwise 95 % bootstrap band. Yellow: where the two sides are shown to differ. The "
+            "bar on top: the interval in which the difference begins. ×: NaN or infinite after it.",
+        ),
+        (
+            "final-performance",
+            f"Final performance ({sizes}). One dot per seed; diamond: mean with its interval; "
+            "green: differences this small count as the same.",
+        ),
+        (
+            "metric-traces",
+            f"Measured inside training ({sizes}), strongest evidence of a difference first; lines "
+            "and colours as in the learning curves.",
+        ),
+    )
+    return tuple(Picture(stem(env.env_id, kind), kind, text) for kind, text in kinds)
+
+
+LOOKS_PICTURE = Picture(
+    LOOKS_STEM,
+    LOOKS_STEM,
+    "How the evidence grew as seeds were added. Left: the smallest adjusted p of each environment "
+    "against the error rate spent so far. Right: the farther end of the interval of the difference "
+    "in final performance, as a multiple of the margin; below 1 it is inside.",
+)

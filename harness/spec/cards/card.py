@@ -1,0 +1,128 @@
+"""What the harness knows about an algorithm: taps, hyperparameters, action types; data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from harness.errors import UnknownName
+from harness.records import Json
+from harness.spec.tables import read_table, table_names
+
+TapRole = Literal["source", "check"]
+Clock = Literal["env_step", "update"]
+Kind = Literal["int", "float", "schedule", "period", "int_list", "choice"]
+
+
+@dataclass(frozen=True)
+class TapRow:
+    """One tap of an algorithm, in data-flow order.
+
+    Attributes:
+        role: "source" carries randomness and nothing derived; "check" is computed.
+        clock: what is counted when the tap fires.
+        component, stage: where a difference in it sits; closed lists of `harness.records`.
+        shape: as text; "" for one number, "module" for a network.
+        fields: names of the arrays, for a tap that carries several.
+        is_traced: whether the observers reduce it to metric traces.
+    """
+
+    name: str
+    role: TapRole
+    clock: Clock
+    component: str
+    stage: str
+    unit: str
+    shape: str
+    is_traced: bool
+    description: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter under SB3's name; `minimum` and `maximum` are inclusive."""
+
+    name: str
+    kind: Kind
+    default: Json
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything that the harness knows about one algorithm.
+
+    Attributes:
+        action_types: of "discrete" and "continuous".
+        observation_spaces: class names of gymnasium spaces that the algorithm takes.
+        warmup: hyperparameter that holds the env steps before learning begins, or "".
+        defaults_source: where the defaults of the hyperparameters come from, as reports say it.
+        aliases: other libraries' spellings -> SB3's name.
+    """
+
+    algo: str
+    title: str
+    paper: str
+    action_types: tuple[str, ...]
+    observation_spaces: tuple[str, ...]
+    warmup: str
+    defaults_source: str
+    taps: tuple[TapRow, ...]
+    hyperparameters: Mapping[str, Hyperparameter]
+    aliases: Mapping[str, str]
+
+    @property
+    def defaults(self) -> dict[str, Json]:
+        """Every hyperparameter with its default value."""
+        return {name: row.default for name, row in self.hyperparameters.items()}
+
+    @property
+    def tap_clocks(self) -> dict[str, str]:
+        """Tap name -> clock, in data-flow order: what a run observes."""
+        return {tap.name: tap.clock for tap in self.taps if tap.is_traced}
+
+
+def algos() -> tuple[str, ...]:
+    """Return the names of all algorithms that have a card, sorted."""
+    return table_names("cards")
+
+
+@cache
+def card(algo: str) -> Card:
+    """Return the card of `algo`.
+
+    Raises:
+        UnknownName: there is no such card; names the nearest.
+
+    >>> card("dqn").action_types
+    ('discrete',)
+    """
+    if algo not in algos():
+        raise UnknownName(kind="algorithm", name=algo, valid=algos(), where="--algo")
+    table = read_table(f"cards/{algo}.toml")
+    return Card(
+        algo=table["name"],
+        title=table["title"],
+        paper=table["paper"],
+        action_types=tuple(table["action_types"]),
+        observation_spaces=tuple(table["observation_spaces"]),
+        warmup=table.get("warmup", ""),
+        defaults_source=table["defaults_source"],
+        taps=tuple(_tap(row) for row in table["taps"]),
+        hyperparameters={n: _hyperparameter(n, r) for n, r in table["hyperparameters"].items()},
+        aliases=dict(table["aliases"]),
+    )
+
+
+def _tap(row: Mapping[str, Json]) -> TapRow:
+    return TapRow(**{**row, "fields": tuple(row.get("fields", ()))})
+
+
+def _hyperparameter(name: str, row: Mapping[str, Json]) -> Hyperparameter:
+    return Hyperparameter(**{**row, "name": name, "choices": tuple(row.get("choices", ()))})

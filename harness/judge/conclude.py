@@ -1,0 +1,129 @@
+"""From the looks of a comparison to one `Judgement`: the document that every report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from harness.judge.look import LookJudgement, env_steps_spent
+from harness.judge.view import Gathered, generator
+from harness.judgement import Aggregate, Evidence, Judgement, RunRow
+from harness.localise import find_divergences
+from harness.records import ROLES, ComparisonSpec, Json, Margin, SideSpec
+from harness.stats import bootstrap
+from harness.verdict import words
+
+
+def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudgement]) -> Judgement:
+    """Return the judgement of the last look, with everything a report needs."""
+    last = looks[-1]
+    runs = _runs(gathered)
+    findings = find_divergences(
+        last.envs,
+        last.facts,
+        last.sanity,
+        mine_place=_place(spec.mine),
+        reference_place=_place(spec.reference),
+    )
+    return Judgement(
+        verdict=last.decision.verdict,
+        grounds=last.decision.grounds,
+        headline=words.headline(
+            last.decision,
+            mine=spec.mine.name,
+            reference=spec.reference.name,
+            envs=last.envs,
+            findings=findings,
+        ),
+        reasons=last.decision.reasons,
+        look_next=words.look_next(
+            last.decision,
+            envs=last.envs,
+            findings=findings,
+            runs=[run for run in runs if run.message],
+        ),
+        algo=spec.algo,
+        mine=spec.mine.name,
+        reference=spec.reference.name,
+        alpha=spec.alpha,
+        margin=_margin(spec.margin),
+        budget=spec.budget,
+        difference_test=spec.difference_test,
+        is_paired=spec.is_paired,
+        envs=last.envs,
+        facts=last.facts,
+        sanity=last.sanity,
+        findings=findings,
+        aggregate=_aggregate(spec, last.evidence),
+        looks=tuple(look.row for look in looks),
+        runs=runs,
+        env_steps_spent=env_steps_spent(gathered),
+        asked=spec.asked,
+        provenance=_provenance(gathered),
+        notes=_notes(last),
+    )
+
+
+def _runs(gathered: Gathered) -> tuple[RunRow, ...]:
+    return tuple(
+        RunRow(
+            role=one.role,
+            env_id=one.env_id,
+            seed=one.seed,
+            outcome=record.outcome.value,
+            key=record.spec.key,
+            env_steps=record.env_steps,
+            updates=record.updates,
+            message=record.message,
+            stderr_tail=record.stderr_tail,
+        )
+        for one, record in gathered.records.items()
+    )
+
+
+def _place(side: SideSpec) -> str:
+    """Return where to start reading: the file, without the path of somebody's machine."""
+    if side.file is None:
+        return f"{side.module}:{side.callable}"
+    return side.name if ".py" in side.name else side.file.rsplit("/", 2)[-1]
+
+
+def _margin(margin: Margin) -> str:
+    if margin.is_absolute:
+        return f"{margin.value:g} reward"
+    return f"{margin.value:g} standard deviation of the reference's own seeds"
+
+
+def _aggregate(spec: ComparisonSpec, evidence: Evidence) -> Aggregate | None:
+    """Return the IQM of normalised final scores; None unless every environment has scores."""
+    scores: dict[str, list[np.ndarray]] = {role: [] for role in ROLES}
+    for env in spec.envs:
+        pair = evidence.curves.get(env.env_id, {}).get("episode_return")
+        if pair is None:
+            return None
+        mine, reference = pair
+        normalised = bootstrap.normalised_scores(mine, reference)
+        if normalised is None:
+            return None
+        for role, values in zip(ROLES, normalised, strict=True):
+            scores[role].append(values)
+    return bootstrap.aggregate(
+        scores["mine"], scores["reference"], rng=generator(spec, "aggregate")
+    )
+
+
+def _provenance(gathered: Gathered) -> Mapping[str, Json]:
+    """Return each side's provenance, and the keys on which the two disagree."""
+    sides: dict[str, Json] = {}
+    for role in ROLES:
+        first = next(
+            (trace.provenance for one, trace in gathered.traces.items() if one.role == role), None
+        )
+        if first is not None:
+            sides[role] = first
+    return sides
+
+
+def _notes(look: LookJudgement) -> tuple[str, ...]:
+    return tuple(f"{env.env_id}: {note}" for env in look.envs for note in env.notes)

@@ -1,0 +1,169 @@
+"""The tests of one environment: joint over metrics and time, and equivalence of its endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.judge.view import EnvView, Levels, generator
+from harness.judgement import EndpointTest, EnvJudgement, MetricTest, Onset, Verdict
+from harness.records import ComparisonSpec, Curves
+from harness.spec.metrics import metric as metric_row
+from harness.stats import equivalence, onset
+from harness.stats.family import FamilyTest, family_test
+
+# Permutations of the labels: all assignments are enumerated while there are no more than this
+# (8 against 8 seeds: 12,870, drawn); the Monte Carlo error of p = 0.05 is 0.002.
+N_PERMUTATIONS = 10_000
+FAMILIES = ("curve", "trace")
+
+
+def tests_of_env(spec: ComparisonSpec, view: EnvView, look: int) -> dict[str, FamilyTest]:
+    """Return the joint test over metrics and time of each family; none while runs are missing."""
+    if not view.is_complete:
+        return {}
+    tests = {}
+    for family in FAMILIES:
+        curves = {
+            name: pair
+            for name, pair in view.curves.items()
+            if (row := metric_row(spec.algo, name)).family == family and row.is_tested
+        }
+        if curves:
+            tests[family] = family_test(
+                curves,
+                rng=generator(spec, view.plan.env_id, family, look),
+                method=spec.difference_test,
+                is_paired=spec.is_paired,
+                n_permutations=N_PERMUTATIONS,
+            )
+    return tests
+
+
+def judge_env(
+    spec: ComparisonSpec,
+    view: EnvView,
+    tests: Mapping[str, FamilyTest],
+    *,
+    levels: Levels,
+    holm_levels: Mapping[tuple[str, str], float],
+) -> EnvJudgement:
+    """Return everything said about one environment at one look.
+
+    Args:
+        tests: family -> joint test; empty while runs are missing.
+        holm_levels: (environment, family) -> level that its p values are compared with.
+    """
+    plan = view.plan
+    metrics = tuple(
+        _metric_test(spec, view, test, metric=name, level=holm_levels[plan.env_id, family])
+        for family, test in tests.items()
+        for name in test.p_adjusted
+    )
+    endpoints = _endpoints(spec, view, alpha=levels.equivalence) if tests else ()
+    return EnvJudgement(
+        env_id=plan.env_id,
+        tier=plan.tier,
+        n_mine=len(view.mine),
+        n_reference=len(view.reference),
+        total_timesteps=plan.total_timesteps,
+        outcome=_env_outcome(view, metrics, endpoints),
+        metrics=metrics,
+        endpoints=endpoints,
+        smallest_p=levels.smallest_p if tests else None,
+        alpha_per_test=min(holm_levels[plan.env_id, family] for family in FAMILIES),
+        hyperparameters=plan.hyperparameters,
+        sources=plan.sources,
+        notes=_notes(view, tests),
+    )
+
+
+def _env_outcome(
+    view: EnvView, metrics: Sequence[MetricTest], endpoints: Sequence[EndpointTest]
+) -> Verdict:
+    if any(test.is_significant for test in metrics):
+        return "diverged"
+    if not view.curves:
+        return "invalid"
+    is_equivalent = bool(endpoints) and all(one.is_equivalent for one in endpoints)
+    return "parity" if is_equivalent else "inconclusive"
+
+
+def _metric_test(
+    spec: ComparisonSpec,
+    view: EnvView,
+    test: FamilyTest,
+    *,
+    metric: str,
+    level: float,
+) -> MetricTest:
+    row = metric_row(spec.algo, metric)
+    p = test.p_adjusted[metric]
+    mine, reference = view.curves[metric]
+    is_small = np.isfinite(p) & (p <= level)
+    finite = p[np.isfinite(p)]
+    effect = _effect(mine, reference, is_small if is_small.any() else np.isfinite(p))
+    return MetricTest(
+        metric=metric,
+        family=row.family,
+        unit=row.unit,
+        component=row.component,
+        stage=row.stage,
+        p_adjusted=float(finite.min()) if finite.size else None,
+        is_significant=bool(is_small.any()),
+        significant=_stretches(is_small),
+        onset=_onset(spec, view, metric) if is_small.any() else None,
+        effect=effect,
+        reason=test.excluded.get(metric, ""),
+    )
+
+
+def _onset(spec: ComparisonSpec, view: EnvView, metric: str) -> Onset:
+    mine, reference = view.curves[metric]
+    rng = generator(spec, view.plan.env_id, "onset", metric)
+    return onset.onset_interval(mine, reference, rng=rng)
+
+
+def _stretches(is_small: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    """Return [first, last] of every run of true entries."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], is_small, [False]))))
+    pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return tuple((first, stop - 1) for first, stop in pairs)
+
+
+def _effect(mine: Curves, reference: Curves, where: NDArray[np.bool_]) -> float | None:
+    if not where.any():
+        return None
+    return float(
+        (mine.values[:, where].mean(axis=0) - reference.values[:, where].mean(axis=0)).mean()
+    )
+
+
+def _endpoints(spec: ComparisonSpec, view: EnvView, *, alpha: float) -> tuple[EndpointTest, ...]:
+    mine, reference = view.curves["episode_return"]
+    return equivalence.endpoint_tests(
+        mine,
+        reference,
+        margin=spec.margin,
+        alpha=alpha,
+        rng=generator(spec, view.plan.env_id, "endpoints"),
+        is_paired=spec.is_paired,
+    )
+
+
+def _notes(view: EnvView, tests: Mapping[str, FamilyTest]) -> tuple[str, ...]:
+    notes = [
+        f"{name}: observed on {role} only, not compared"
+        for name, role in sorted(view.one_sided.items())
+    ]
+    for test in tests.values():
+        notes += [f"{name}: not tested: {why}" for name, why in sorted(test.excluded.items())]
+        notes += [
+            f"{name}: {count} of {len(test.p_adjusted[name])} checkpoints not tested: "
+            "absent or not finite in some run"
+            for name, count in sorted(test.untested_points.items())
+            if count and name not in test.excluded
+        ]
+    return tuple(notes)

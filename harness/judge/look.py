@@ -1,0 +1,184 @@
+"""One interim analysis: every environment tested, Holm over all of them, one table of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.judge.environment import FAMILIES, N_PERMUTATIONS, judge_env, tests_of_env
+from harness.judge.view import EnvView, Gathered, Levels, facts_of, sanity_of, view_env
+from harness.judgement import EnvJudgement, Evidence, FactRow, LookRow, SanityRow
+from harness.localise import differing_sanity
+from harness.records import ROLES, ComparisonSpec
+from harness.stats import grid, multiplicity, permutation, sequential
+from harness.stats.family import FamilyTest
+from harness.stats.relabel import MIN_SEEDS
+from harness.verdict import Decision, EvidenceSummary, decide
+
+
+@dataclass(frozen=True)
+class LookJudgement:
+    """Everything concluded at one look."""
+
+    row: LookRow
+    envs: tuple[EnvJudgement, ...]
+    facts: tuple[FactRow, ...]
+    sanity: tuple[SanityRow, ...]
+    decision: Decision
+    evidence: Evidence
+
+
+def judge_look(spec: ComparisonSpec, gathered: Gathered, look: int) -> LookJudgement:
+    """Return the judgement of interim analysis number `look` (from 0) on what is gathered.
+
+    Environments whose runs are not all there yet count as not rejected and not equivalent, so a
+    DIVERGED from a part of the look is final, and nothing else can be concluded early.
+    """
+    seeds = spec.seeds[: spec.looks[look]]
+    views = [view_env(env, gathered, seeds) for env in spec.envs]
+    levels = levels_of(spec)[look]
+    tests = {view.plan.env_id: tests_of_env(spec, view, look) for view in views}
+    holm_levels = _holm_levels(tests, alpha=levels.difference)
+    envs = tuple(
+        judge_env(spec, view, tests[view.plan.env_id], levels=levels, holm_levels=holm_levels)
+        for view in views
+    )
+    facts = tuple(row for view in views for row in facts_of(view))
+    sanity = tuple(row for view in views for row in sanity_of(view))
+    decision = decide(_summarise(gathered, envs, facts=facts, sanity=sanity))
+    row = _look_row(gathered, envs, level=levels.difference, decision=decision)
+    return LookJudgement(row, envs, facts, sanity, decision, _evidence(views))
+
+
+def deterministic_divergence(spec: ComparisonSpec, gathered: Gathered) -> bool:
+    """Return whether facts or sanity checks alone already establish DIVERGED. Cheap."""
+    for env in spec.envs:
+        view = view_env(env, gathered, spec.seeds, with_curves=False)
+        if any(row.decides and not row.is_equal for row in facts_of(view)):
+            return True
+        if view.mine and view.reference and differing_sanity(sanity_of(view)):
+            return True
+    return False
+
+
+def levels_of(spec: ComparisonSpec) -> tuple[Levels, ...]:
+    """Return the error rates of every look, computed before anything trains."""
+    n_hypotheses = len(FAMILIES) * len(spec.envs)
+    reachable = [_reachable(n, is_paired=spec.is_paired) for n in spec.looks]
+    difference = sequential.look_levels(
+        spec.looks, spec.alpha, reachable, n_hypotheses=n_hypotheses
+    )
+    no_floor = [0.0 if n >= MIN_SEEDS else 1.0 for n in spec.looks]
+    equivalent = sequential.look_levels(spec.looks, spec.alpha, no_floor)
+    return tuple(Levels(*values) for values in zip(difference, equivalent, reachable, strict=True))
+
+
+def _reachable(n_seeds: int, *, is_paired: bool) -> float:
+    """Return the smallest p that any data can give; 1 when there are too few seeds to test."""
+    if n_seeds < MIN_SEEDS:
+        return 1.0
+    return permutation.smallest_p(
+        n_seeds, n_seeds, is_paired=is_paired, n_permutations=N_PERMUTATIONS
+    )
+
+
+def _holm_levels(
+    tests: Mapping[str, Mapping[str, FamilyTest]], *, alpha: float
+) -> dict[tuple[str, str], float]:
+    """Return the level at which each (environment, family) is tested; missing ones have p = 1."""
+    keys = [(env_id, family) for env_id in tests for family in FAMILIES]
+    p = [_smallest(tests[env_id].get(family)) for env_id, family in keys]
+    return dict(zip(keys, multiplicity.holm_levels(p, alpha).tolist(), strict=True))
+
+
+def _smallest(test: FamilyTest | None) -> float:
+    values = [p[np.isfinite(p)] for p in test.p_adjusted.values()] if test else []
+    return min((float(p.min()) for p in values if p.size), default=1.0)
+
+
+def _summarise(
+    gathered: Gathered,
+    envs: Sequence[EnvJudgement],
+    *,
+    facts: Sequence[FactRow],
+    sanity: Sequence[SanityRow],
+) -> EvidenceSummary:
+    differing = [row for row in facts if row.decides and not row.is_equal]
+    return EvidenceSummary(
+        fact_differences=tuple(
+            f"{row.env_id}: {row.name}: mine {row.mine}, reference {row.reference}"
+            for row in differing
+        ),
+        sanity_differences=tuple(
+            f"{row.env_id}: {row.role}: {row.check}: {row.detail}"
+            for row in differing_sanity(sanity)
+        ),
+        rejected=tuple(
+            f"{env.env_id}: {test.metric} (adjusted p = {test.p_adjusted:.3g})"
+            for env in envs
+            for test in env.metrics
+            if test.is_significant
+        ),
+        failed_runs=tuple(
+            f"{one.role}, {one.env_id}, seed {one.seed}: {record.outcome.value}: {record.message}"
+            for one, record in gathered.records.items()
+            if not record.is_usable
+        ),
+        unobserved=tuple(env.env_id for env in envs if env.outcome == "invalid"),
+        equivalent_envs=tuple(env.env_id for env in envs if env.outcome == "parity"),
+        not_equivalent_envs=tuple(
+            env.env_id for env in envs if env.outcome in ("inconclusive", "diverged")
+        ),
+    )
+
+
+def _look_row(
+    gathered: Gathered,
+    envs: Sequence[EnvJudgement],
+    *,
+    level: float,
+    decision: Decision,
+) -> LookRow:
+    return LookRow(
+        n_mine=min(env.n_mine for env in envs),
+        n_reference=min(env.n_reference for env in envs),
+        env_steps_spent=sum(env_steps_spent(gathered).values()),
+        alpha_spent=level,
+        smallest_p={
+            env.env_id: min(p for test in env.metrics if (p := test.p_adjusted) is not None)
+            for env in envs
+            if any(test.p_adjusted is not None for test in env.metrics)
+        },
+        widest_gap={env.env_id: gap for env in envs if (gap := _widest_gap(env)) is not None},
+        decision=decision.verdict,
+    )
+
+
+def _widest_gap(env: EnvJudgement) -> float | None:
+    """Return the far end of the final difference's interval, in margins; inside when <= 1."""
+    for test in env.endpoints:
+        if test.endpoint == "final" and test.margin > 0:
+            return max(abs(test.difference.low), abs(test.difference.high)) / test.margin
+    return None
+
+
+def env_steps_spent(gathered: Gathered) -> dict[str, int]:
+    """Return the env steps of every run the judgement rests on, by side."""
+    spent: dict[str, int] = dict.fromkeys(ROLES, 0)
+    for one, record in gathered.records.items():
+        spent[one.role] += record.env_steps
+    return spent
+
+
+def _evidence(views: Sequence[EnvView]) -> Evidence:
+    finals: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
+    for view in views:
+        if "episode_return" in view.curves:
+            values = grid.final_performance(*view.curves["episode_return"])
+            finals[view.plan.env_id] = (
+                tuple(values.mine.tolist()),
+                tuple(values.reference.tolist()),
+            )
+    return Evidence({view.plan.env_id: view.curves for view in views}, finals)

@@ -1,0 +1,170 @@
+"""What is known of one environment at one look: traces by side, and curves on the common grid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.judgement import FactRow, SanityRow
+from harness.localise import Subject, check_sanity, compare_facts
+from harness.records import (
+    ROLES,
+    ComparisonSpec,
+    Curves,
+    EnvPlan,
+    Role,
+    RunRecord,
+    Series,
+    Trace,
+)
+from harness.stats import grid
+
+
+class RunId(NamedTuple):
+    """Which run of a comparison."""
+
+    role: Role
+    env_id: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What is known so far: how runs ended, and the traces of the usable ones, in planned order."""
+
+    records: Mapping[RunId, RunRecord]
+    traces: Mapping[RunId, Trace]
+
+    def of(self, role: Role, env_id: str, seeds: Sequence[int]) -> dict[int, Trace]:
+        """Return seed -> trace of one side on one environment, for the seeds that are there."""
+        ids = (RunId(role, env_id, seed) for seed in seeds)
+        return {one.seed: self.traces[one] for one in ids if one in self.traces}
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Error rates of one look.
+
+    Attributes:
+        difference: shared by all hypotheses through Holm; 0 when no difference can be shown yet.
+        equivalence: of one equivalence test. smallest_p: reachable with this look's seeds.
+    """
+
+    difference: float
+    equivalence: float
+    smallest_p: float
+
+
+@dataclass(frozen=True)
+class EnvView:
+    """One environment at one look.
+
+    Attributes:
+        mine, reference: seed -> trace. n_planned: seeds per side that the look asks for.
+        curves: metric -> (mine, reference) on the common grid, for metrics seen on both sides.
+        one_sided: metric -> the only side it was seen on.
+    """
+
+    plan: EnvPlan
+    mine: dict[int, Trace]
+    reference: dict[int, Trace]
+    n_planned: int
+    curves: dict[str, tuple[Curves, Curves]]
+    one_sided: dict[str, str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every planned run of both sides left a trace."""
+        return len(self.mine) == len(self.reference) == self.n_planned
+
+
+def view_env(
+    env: EnvPlan,
+    gathered: Gathered,
+    seeds: Sequence[int],
+    *,
+    with_curves: bool = True,
+) -> EnvView:
+    """Return what is known of one environment for the given seeds; curves need both sides."""
+    mine, reference = (gathered.of(role, env.env_id, seeds) for role in ROLES)
+    curves: dict[str, tuple[Curves, Curves]] = {}
+    one_sided: dict[str, str] = {}
+    if with_curves and mine and reference:
+        curves, one_sided = _curves(env, mine, reference)
+    return EnvView(env, mine, reference, len(seeds), curves, one_sided)
+
+
+def _curves(
+    env: EnvPlan, mine: dict[int, Trace], reference: dict[int, Trace]
+) -> tuple[dict[str, tuple[Curves, Curves]], dict[str, str]]:
+    """Return metric -> (mine, reference) on the common grid, and metrics seen on one side only."""
+    checkpoints = grid.checkpoints(env.total_timesteps)
+    sides = [_side_curves(traces, checkpoints) for traces in (mine, reference)]
+    both = [name for name in sides[0] if name in sides[1]]
+    one_sided: dict[str, str] = {
+        name: role
+        for role, side, other in zip(ROLES, sides, reversed(sides), strict=True)
+        for name in side
+        if name not in other
+    }
+    return {name: (sides[0][name], sides[1][name]) for name in both}, one_sided
+
+
+def _side_curves(traces: dict[int, Trace], checkpoints: NDArray[np.int64]) -> dict[str, Curves]:
+    """Return metric -> curves of one side, for the metrics that every one of its runs has."""
+    rows = {seed: _rows_of(trace, checkpoints) for seed, trace in traces.items()}
+    common = [
+        name for name in next(iter(rows.values())) if all(name in row for row in rows.values())
+    ]
+    return {
+        name: grid.curves(
+            name, checkpoints, rows=[row[name] for row in rows.values()], seeds=[*rows]
+        )
+        for name in common
+    }
+
+
+def _rows_of(trace: Trace, checkpoints: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    episodes = trace.episodes
+    lengths = Series(episodes.end_env_step, episodes.lengths.astype(np.float64))
+    return {
+        "episode_return": grid.learning_curve(episodes, checkpoints),
+        "episode_length": grid.binned_mean(lengths, checkpoints),
+        **{
+            name: grid.binned_mean(series, checkpoints)
+            for name, series in sorted(trace.metrics.items())
+        },
+    }
+
+
+def facts_of(view: EnvView) -> tuple[FactRow, ...]:
+    """Return the facts table of one environment."""
+    return compare_facts(
+        [trace.facts for trace in view.mine.values()],
+        [trace.facts for trace in view.reference.values()],
+        env_id=view.plan.env_id,
+    )
+
+
+def sanity_of(view: EnvView) -> tuple[SanityRow, ...]:
+    """Return the sanity checks of both sides on one environment."""
+    plan = view.plan
+    rows: list[SanityRow] = []
+    for role, traces in zip(ROLES, (view.mine, view.reference), strict=True):
+        subjects = [
+            Subject(trace, plan.hyperparameters, plan.tier, plan.total_timesteps)
+            for trace in traces.values()
+        ]
+        rows += check_sanity(subjects, role=role, env_id=plan.env_id)
+    return tuple(rows)
+
+
+def generator(spec: ComparisonSpec, *parts: object) -> np.random.Generator:
+    """Return a generator that depends on nothing but the names: the same request, the same p."""
+    text = "|".join(str(part) for part in (spec.algo, *parts))
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

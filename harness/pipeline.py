@@ -1,0 +1,262 @@
+"""The table of contents: plan, run, judge, report. The only place that knows the order.
+
+    ComparisonSpec -> planned runs, look by look -> records and traces -> LookJudgement -> Judgement
+
+Evidence is taken in planned order: a run that finishes early waits for those before it. So the same
+traces always stop the comparison at the same place, whichever run happened to be faster, and a
+report made again from stored traces is the same report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from harness import judge
+from harness.errors import UsageError
+from harness.judge import Gathered, LookJudgement, RunId
+from harness.judgement import Evidence, Judgement
+from harness.plan.plan import plan_run
+from harness.records import (
+    ROLES,
+    ComparisonSpec,
+    Outcome,
+    ProgressSink,
+    RunRecord,
+    RunSpec,
+    Trace,
+)
+from harness.report.export import runs_frame, write_frame
+from harness.report.write import write_report
+from harness.run.executor import LocalExecutor
+from harness.run.limits import Limits
+from harness.store.codec import from_plain, to_json, to_plain
+from harness.store.store import Store
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """A finished comparison: the judgement, and the folder that holds its report."""
+
+    judgement: Judgement
+    evidence: Evidence
+    folder: Path
+
+
+# Gives the records of one look's runs in planned order; `ahead` are the next look's runs, which may
+# be begun on idle processors. Closing the iterator ends whatever is still in flight.
+Fetch = Callable[[Sequence[RunId], Sequence[RunId]], Iterator[tuple[RunId, RunRecord]]]
+
+
+def compare(
+    spec: ComparisonSpec, *, results: Path, jobs: int, progress: ProgressSink
+) -> CompareResult:
+    """Train what is missing, judge after every look, stop when decided, write the report.
+
+    Args:
+        results: root of the store. jobs: runs trained side by side.
+
+    Raises:
+        UsageError: a side cannot express one of the hyperparameters.
+        StoreError: the results folder cannot be used.
+        Interrupted: Ctrl-C; finished runs are kept and the same command resumes.
+    """
+    store = Store(results)
+    with LocalExecutor(store, jobs=jobs, limits=Limits(), progress=progress) as executor:
+        fetch = _trainer(executor, store, planned=_planner(spec), jobs=jobs, progress=progress)
+        course = _follow(spec, store, fetch=fetch)
+    folder = store.comparison_dir(_name_of(spec))
+    store.write_comparison(folder, comparison_document(spec, course.records))
+    return _conclude(spec, course, folder)
+
+
+def rejudge(folder: Path) -> CompareResult:
+    """Judge and render a stored comparison again, without training.
+
+    Raises:
+        StoreError: the folder is no comparison, or a trace it names is missing or damaged.
+    """
+    document = Store.read_comparison(folder)
+    spec = from_plain(ComparisonSpec, document["spec"])
+    records = {
+        RunId(run["role"], run["env_id"], run["seed"]): from_plain(RunRecord, run["record"])
+        for run in document["runs"]
+    }
+    course = _follow(spec, Store(folder.parent.parent), fetch=_stored(records))
+    return _conclude(spec, course, folder)
+
+
+@dataclass
+class _Course:
+    """How far a comparison has come: evidence in planned order, and the looks judged."""
+
+    records: dict[RunId, RunRecord] = field(default_factory=dict)
+    traces: dict[RunId, Trace] = field(default_factory=dict)
+    looks: list[LookJudgement] = field(default_factory=list)
+
+    @property
+    def gathered(self) -> Gathered:
+        return Gathered(self.records, self.traces)
+
+
+def _follow(spec: ComparisonSpec, store: Store, *, fetch: Fetch) -> _Course:
+    """Gather evidence look by look until the verdict is decided or the budget is used up."""
+    course = _Course()
+    waves = _waves(spec)
+    for look, wave in enumerate(waves):
+        ahead = waves[look + 1] if look + 1 < len(waves) else ()
+        with closing(fetch(wave, ahead)) as arriving:
+            _gather(spec, store, course, arriving=arriving, look=look)
+        course.looks.append(judge.judge_look(spec, course.gathered, look))
+        if course.looks[-1].decision.verdict != "inconclusive":
+            break
+    return course
+
+
+def _gather(
+    spec: ComparisonSpec,
+    store: Store,
+    course: _Course,
+    *,
+    arriving: Iterator[tuple[RunId, RunRecord]],
+    look: int,
+) -> None:
+    """Take runs in planned order until the look is complete, or its verdict depends on no more."""
+    for run_id, record in arriving:
+        if record.outcome is Outcome.UNSUPPORTED:
+            raise UsageError(_unsupported(run_id, record))
+        course.records[run_id] = record
+        if record.is_usable:
+            course.traces[run_id] = store.load(record.spec)
+        if not spec.keep_going and _is_decided(spec, course, look=look, run_id=run_id):
+            return
+
+
+def _is_decided(spec: ComparisonSpec, course: _Course, *, look: int, run_id: RunId) -> bool:
+    """Return whether DIVERGED is certain: by a fact, or on the environment just completed."""
+    if judge.deterministic_divergence(spec, course.gathered):
+        return True
+    is_last_of_env = run_id.role == "reference" and run_id.seed == spec.seeds[spec.looks[look] - 1]
+    if not is_last_of_env:
+        return False
+    return judge.judge_look(spec, course.gathered, look).decision.verdict == "diverged"
+
+
+def _trainer(
+    executor: LocalExecutor,
+    store: Store,
+    *,
+    planned: Callable[[RunId], RunSpec],
+    jobs: int,
+    progress: ProgressSink,
+) -> Fetch:
+    """Return a fetch that reuses stored runs and trains the others."""
+    finished: dict[str, RunRecord] = {}
+
+    def fetch(wave: Sequence[RunId], ahead: Sequence[RunId]) -> Iterator[tuple[RunId, RunRecord]]:
+        # Stored runs first: a verdict that they decide alone must not start any training.
+        missing = [(run_id, planned(run_id)) for run_id in wave]
+        while missing and (record := store.find(missing[0][1])) is not None:
+            progress.finished(record)
+            yield missing.pop(0)[0], record
+        for _, run in missing:
+            executor.submit(run)
+        waiting_ahead = [planned(run_id) for run_id in ahead] if missing else []
+        for run_id, run in missing:
+            while run.key not in finished:
+                while waiting_ahead and len(executor.pending()) < jobs:
+                    executor.submit(waiting_ahead.pop(0))
+                record = executor.next_finished()
+                finished[record.spec.key] = record
+            yield run_id, finished[run.key]
+
+    return fetch
+
+
+def _stored(records: Mapping[RunId, RunRecord]) -> Fetch:
+    """Return a fetch that gives what a finished comparison had, in the same order."""
+
+    def fetch(
+        wave: Sequence[RunId],
+        ahead: Sequence[RunId],  # noqa: ARG001
+    ) -> Iterator[tuple[RunId, RunRecord]]:
+        for run_id in wave:
+            if run_id in records:
+                yield run_id, records[run_id]
+
+    return fetch
+
+
+def _waves(spec: ComparisonSpec) -> list[tuple[RunId, ...]]:
+    """Return the new runs of every look, in order: env by env, seed by seed, mine first."""
+    starts = (0, *spec.looks[:-1])
+    return [
+        tuple(
+            RunId(role, env.env_id, seed)
+            for env in spec.envs
+            for seed in spec.seeds[start:stop]
+            for role in ROLES
+        )
+        for start, stop in zip(starts, spec.looks, strict=True)
+    ]
+
+
+def _planner(spec: ComparisonSpec) -> Callable[[RunId], RunSpec]:
+    """Return a function from a run's place in the comparison to its full specification."""
+    envs = {env.env_id: env for env in spec.envs}
+    return lambda run_id: plan_run(spec, envs[run_id.env_id], role=run_id.role, seed=run_id.seed)
+
+
+def _conclude(spec: ComparisonSpec, course: _Course, folder: Path) -> CompareResult:
+    judgement = judge.conclude(spec, course.gathered, course.looks)
+    evidence = course.looks[-1].evidence
+    write_report(judgement, evidence, folder)
+    return CompareResult(judgement, evidence, folder)
+
+
+def comparison_document(spec: ComparisonSpec, records: Mapping[RunId, RunRecord]) -> dict[str, Any]:
+    """Return what comparison.json holds: the request and what became of its runs."""
+    return {
+        "spec": to_plain(spec),
+        "runs": [
+            {**run_id._asdict(), "record": to_plain(record)} for run_id, record in records.items()
+        ],
+    }
+
+
+def _name_of(spec: ComparisonSpec) -> str:
+    """Return the folder name of a comparison: readable, and different for different requests."""
+    identity = replace(spec, asked={})
+    digest = hashlib.sha256(to_json(identity).encode()).hexdigest()[:10]
+    return f"{spec.algo}-{digest}"
+
+
+def _unsupported(run_id: RunId, record: RunRecord) -> str:
+    side = record.spec.side.name
+    return (
+        f"{side} ({run_id.role}) cannot run as asked: {record.message}\n"
+        "Both sides receive the same hyperparameters, and none is ignored. "
+        "Give a value that both support with --set name=value."
+    )
+
+
+def is_cached(run: RunSpec, results: Path) -> bool:
+    """Return whether the run is stored, verified and would be reused."""
+    return Store(results).find(run) is not None
+
+
+def export(folder: Path, *, fmt: Literal["csv", "parquet"], output: Path) -> Path:
+    """Write every stored value of a comparison as one long table; returns the file's path."""
+    document = Store.read_comparison(folder)
+    store = Store(folder.parent.parent)
+    traces = {}
+    for run in document["runs"]:
+        record = from_plain(RunRecord, run["record"])
+        if record.is_usable:
+            traces[run["role"], record.spec] = store.load(record.spec)
+    write_frame(runs_frame(traces), output, fmt=fmt)
+    return output

@@ -213,10 +213,10 @@ def _handles_of(pairs: Sequence[Pair], tests: Sequence[MetricTest]) -> list[Any]
     if any(test.significant for test in tests):
         handles.append(Patch(color=SIGNIFICANT_COLOUR, alpha=0.5, label="different"))
     if any(test.onset for test in tests):
-        line = {"color": ONSET_COLOUR, "marker": "|", "ms": 8, "mew": 1.8}
+        line: dict[str, Any] = {"color": ONSET_COLOUR, "marker": "|", "ms": 8, "mew": 1.8}
         handles.append(Line2D([], [], **line, label="difference begins here"))
     if any(len(broken(one)[0]) for pair in pairs for one in pair):
-        cross = {"color": "#777777", "marker": "x", "ls": ""}
+        cross: dict[str, Any] = {"color": "#777777", "marker": "x", "ls": ""}
         handles.append(Line2D([], [], **cross, label="NaN or infinite from here"))
     return handles
 

@@ -1,4 +1,4 @@
-"""How every picture looks, and how a figure becomes bytes: fixed colours, no global state, no dates."""
+"""How every picture looks, and how it becomes bytes: fixed colours, no global state, no dates."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def style() -> Iterator[None]:
     """Apply the look of all pictures inside the block; the caller's settings come back after it."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update({**sns.axes_style("whitegrid"), **_RC})
+        settings: dict[Any, Any] = {**sns.axes_style("whitegrid"), **_RC}
+        mpl.rcParams.update(settings)
         yield
 
 
@@ -81,7 +82,7 @@ def new_figure(width: float, height: float, title: str) -> Figure:
 
 def to_png(figure: Figure) -> bytes:
     """Return the figure as a PNG with a palette; no date, no version."""
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # its methods carry no annotations
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     palette = image.quantize(

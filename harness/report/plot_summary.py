@@ -29,6 +29,7 @@ from harness.report.words import number, p_value, percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 SMALLEST_P = 1e-5  # below this a p-value is drawn at this height, with "≤"
 _ROWS: Mapping[Role, float] = {"mine": 1.0, "reference": 0.0}
@@ -57,7 +58,8 @@ def final_performance(env: EnvJudgement, finals: tuple[Sequence[float], Sequence
         _interval(panel, found, role)
     panel.set_ylim(-0.55, 1.55)
     tidy(panel, n_x=9)
-    panel.set_yticks([_ROWS[role] for role in ROLES], [_row_name(*x) for x in zip(ROLES, finals)])
+    rows = zip(ROLES, finals, strict=True)
+    panel.set_yticks([_ROWS[role] for role in ROLES], [_row_name(*row) for row in rows])
     panel.grid(visible=False, axis="y")
     panel.set_xlabel("mean return at the end of training (reward)")
     figure.legend(
@@ -72,7 +74,7 @@ def _dots(panel: Axes, values: Sequence[float], role: Role) -> None:
     """Draw one dot per seed, spread evenly in height so that equal values stay visible."""
     x = drawable(np.asarray(values, dtype=np.float64))
     spread = np.linspace(-0.22, 0.22, len(x)) if len(x) > 1 else np.zeros(len(x))
-    style = {"color": COLOURS[role], "alpha": 0.75, "s": 30, "lw": 0}
+    style: dict[str, Any] = {"color": COLOURS[role], "alpha": 0.75, "s": 30, "lw": 0}
     panel.scatter(x, _ROWS[role] + spread, **style)
 
 
@@ -123,10 +125,10 @@ def seeds_to_verdict(looks: Sequence[LookRow]) -> Figure:
     return figure
 
 
-def _line(panel: Axes, x: Any, y: Any, index: int) -> None:
+def _line(panel: Axes, x: NDArray[np.float64], y: NDArray[np.float64], index: int) -> None:
     """Draw the line of one environment."""
     colour, marker = OTHER_COLOURS[index % _N_ENVS], OTHER_MARKERS[index % _N_ENVS]
-    panel.plot(x, drawable(np.asarray(y, dtype=np.float64)), color=colour, marker=marker, ms=5)
+    panel.plot(x, drawable(y), color=colour, marker=marker, ms=5)
 
 
 def _looks_axes(left: Axes, right: Axes, looks: Sequence[LookRow]) -> None:

@@ -19,7 +19,7 @@ LOOKS_STEM: Kind = "seeds-to-verdict"
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: file name without suffix, and a caption that says what is shown and of what n."""
+    """One picture: file name without suffix, and a caption that says what is shown, of what n."""
 
     stem: str
     kind: Kind

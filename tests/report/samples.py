@@ -301,7 +301,7 @@ def diverged_by_fact(env_ids=("CartPole-v1",)):
 
 
 def diverged_by_trace(env_ids=("CartPole-v1",)):
-    hit = ("td_target.mean", "td_target.max", "q_values.mean")
+    hit = ("td_target.mean", "td_target.max", "episode_return")
     made = []
     for index, name in enumerate(hit):
         made.append(

@@ -251,6 +251,7 @@ class ComparisonSpec:
         alpha: family-wise error rate of DIVERGED, and error rate of PARITY.
         difference_test: "max-t" or "cluster-mass".
         asked: the user's own words: option name -> value, for the report and for resuming.
+        taps: tap name -> clock ("env_step" or "update"), from the algorithm's card.
     """
 
     algo: str
@@ -267,6 +268,7 @@ class ComparisonSpec:
     keep_going: bool = False
     difference_test: Literal["max-t", "cluster-mass"] = "max-t"
     asked: Mapping[str, Json] = field(default_factory=dict)
+    taps: Mapping[str, str] = field(default_factory=dict)
 
 
 class ProgressSink(Protocol):

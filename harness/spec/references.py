@@ -1,13 +1,8 @@
-"""Registered references: folders of `baselines` with a reference.toml; data, read without import.
+"""Registered references: folders of `baselines` with a reference.toml, read without import.
 
-name = "sb3"
-title = "Stable-Baselines3"
-distribution = "stable-baselines3"
-supported = ">=2.7,<3"
-[algos.dqn]
-module = "baselines.sb3.dqn"
-callable = "side"
-tap_map = "dqn.toml"            # optional, beside reference.toml
+The file holds `name`, `title`, `distribution` (on the package index), `supported` (a version range
+such as ">=2.7,<3") and, per algorithm, a table `[algos.dqn]` with `module`, `callable` and
+optionally `tap_map` (a TOML tap map beside the file).
 """
 
 from __future__ import annotations

@@ -65,6 +65,7 @@ def resolve(request: Request, *, identify: Identify) -> ComparisonSpec:
         keep_going=request.keep_going,
         difference_test=_difference_test(request.difference_test),
         asked=request.asked,
+        taps=algorithm.tap_clocks,
     )
 
 

@@ -95,9 +95,7 @@ def _table(file: Path) -> Mapping[str, Json] | None:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        message = (
-            f"{file} cannot be read as TOML: {error}\nCorrect it; [tool.compare] is read there."
-        )
+        message = f"{file} cannot be read as TOML: {error}\nCorrect it: {PLACE} is read there."
         raise UsageError(message) from error
     table = document.get("tool", {}).get("compare")
     if table is not None and not isinstance(table, dict):

@@ -1,4 +1,4 @@
-"""Sides of a request: what `--mine` and `--reference` name, found and checked without running it."""
+"""Sides of a request: what `--mine` and `--reference` name, found without running anything."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _check_defines(path: Path, name: str, *, where: str) -> None:
         offers = nearest_sentence(name, callables) if callables else "it defines no function"
         message = (
             f"{where} has no callable {name!r}; {offers}\n"
-            f"A side is `def side(call): ...`, which trains once; give another name as path.py:NAME."
+            f"A side is `def side(call): ...`, which trains once; name another as path.py:NAME."
         )
         raise UsageError(message)
     node = definitions[name]

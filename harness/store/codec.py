@@ -116,7 +116,7 @@ def from_plain(cls: type[T], plain: Json) -> T:
         CorruptResult: a field is missing or of the wrong type; names the first one.
     """
     try:
-        record = _adapter(cls).validate_python(plain)
+        record = _adapter(cls).validate_python(plain)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"

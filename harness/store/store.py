@@ -17,7 +17,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from harness.store.files import (
 )
 from harness.store.trace import (
     DONE_FILE,
+    PROGRESS_FILE,
     SPEC_FILE,
     TRACE_FILE,
     Done,
@@ -96,6 +97,11 @@ class Store:
             )
             raise StoreError(message)
         self._clean()
+
+    @property
+    def run_files(self) -> Mapping[str, str]:
+        """Names inside a work folder of what a supervisor watches and a run reads."""
+        return {"spec_file": SPEC_FILE, "progress_file": PROGRESS_FILE, "done_file": DONE_FILE}
 
     def run_dir(self, key: str) -> Path:
         """Return the folder of a finished run; it exists only when the run does."""

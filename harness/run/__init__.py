@@ -1,0 +1,1 @@
+"""Training runs: executors, the guardian and child processes, observation, tap maps."""

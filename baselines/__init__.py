@@ -1,0 +1,1 @@
+"""Reference implementations: adapters that run installed libraries, and their tap maps."""

@@ -1,0 +1,1 @@
+"""stable-baselines3 as installed, run under the side contract."""

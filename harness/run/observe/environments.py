@@ -1,0 +1,276 @@
+"""Counting env steps and episodes, whatever way the environments are driven."""
+
+# ruff: noqa: ANN401 - the edge to gymnasium, torch and watched code, whose values are of any type
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from harness.records import Json, RunSpec
+from harness.run.observe.taps import TapWatch
+from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault, Writer
+
+# Sampled actions in one point of action.mean and action.std: one point every 100 env steps.
+SAMPLES_PER_POINT = 10
+
+NUMERIC_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+UNDECIDED, AUXILIARY = -1, -2
+
+
+@dataclass(slots=True)
+class EnvRecord:
+    """One observed environment, or one of the parallel environments of a vector environment.
+
+    Attributes:
+        index: number among the training environments, or UNDECIDED before its first step, or
+            AUXILIARY (evaluation, wrong id, more than n_envs). is_muted: part of another one.
+    """
+
+    env_id: str
+    description: dict[str, Json]
+    has_numeric_actions: bool
+    autoreset_mode: str = "none"
+    index: int = UNDECIDED
+    is_muted: bool = False
+    length: int = 0
+    episode_return: float = 0.0
+    n_resets: int = 0
+    n_seeded_resets: int = 0
+    first_reset_seed: int | None = None
+
+
+@dataclass(slots=True)
+class _Group:
+    """The env steps since the last point of the env clock's metrics."""
+
+    actions: list[float] = field(default_factory=list)
+    n_samples: int = 0
+    reward_sum: float = 0.0
+    n_steps: int = 0
+
+
+class EnvWatch:
+    """Tells training environments from auxiliary ones and measures the former."""
+
+    def __init__(
+        self, run: RunSpec, writer: Writer, *, clock: Clock, taps: TapWatch, fault: Fault
+    ) -> None:
+        self._env_id = run.env_id.rpartition(":")[2]
+        self._n_envs = run.n_envs
+        self._writer = writer
+        self._clock = clock
+        self._taps = taps
+        self._fault = fault
+        self._group = _Group()
+        self._next_sample = 1
+        self._training: list[EnvRecord] = []
+        self.auxiliary_ids: list[str] = []
+        self.silent_resets = 0
+        self._n_episodes = 0
+        self._n_unfinished = 0
+        self._reward_abs_max = 0.0
+        self.is_live = True
+
+    def stepped(
+        self, record: EnvRecord, action: Any, reward: Any, terminated: Any, truncated: Any
+    ) -> None:
+        """Count one env step; called after the environment's own step returned."""
+        if not self.is_live:
+            return
+        try:
+            if record.index < 0 and not self._admit(record):
+                return
+            clock = self._clock
+            env_step = clock.env_steps = clock.env_steps + 1
+            reward = float(reward)
+            record.length += 1
+            record.episode_return += reward
+            group = self._group
+            group.reward_sum += reward
+            group.n_steps += 1
+            if abs(reward) > self._reward_abs_max:
+                self._reward_abs_max = abs(reward)
+            if env_step >= self._next_sample:
+                self._sample(record, action)
+            if terminated or truncated:
+                self._end_episode(record, bool(terminated), bool(truncated))
+            self._writer.progress(env_step, clock.updates)
+        except Exception as error:  # noqa: BLE001 - watching must never break the watched code
+            self._fault.note("environment step", error)
+
+    def was_reset(self, record: EnvRecord, seed: Any) -> None:
+        """Note a reset and its seed; an episode that it cuts short is counted, not stored."""
+        if not self.is_live:
+            return
+        if record.n_resets == 0:
+            record.first_reset_seed = None if seed is None else int(seed)
+        record.n_resets += 1
+        if seed is not None:
+            record.n_seeded_resets += 1
+        if record.length and record.index >= 0:
+            self._n_unfinished += 1
+        record.length, record.episode_return = 0, 0.0
+
+    def finish(self) -> None:
+        """Write what has been sampled since the last point."""
+        if self._group.n_samples:
+            self._write_group()
+        self._write_tapped()
+
+    def facts(self) -> dict[str, Json]:
+        """Return the exact observations of the environments."""
+        training = self._training
+        facts: dict[str, Json] = {
+            "env_steps": self._clock.env_steps,
+            "episodes": self._n_episodes,
+            "unfinished_episodes": self._n_unfinished,
+            "silent_resets": self.silent_resets,
+            "n_training_envs": len(training),
+            "auxiliary_envs": len(self.auxiliary_ids),
+            "env_id": training[0].env_id if training else None,
+            "autoreset_mode": training[0].autoreset_mode if training else None,
+            "seeded_resets": [record.n_seeded_resets for record in training],
+            "reset_seeds": [record.first_reset_seed for record in training],
+            "reward_abs_max": self._reward_abs_max,
+        }
+        return {**(training[0].description if training else {}), **facts}
+
+    def _admit(self, record: EnvRecord) -> bool:
+        """Decide at the first step of an environment whether it is trained on."""
+        if record.index == AUXILIARY or record.is_muted:
+            return False
+        if record.env_id != self._env_id or len(self._training) >= self._n_envs:
+            record.index = AUXILIARY
+            self.auxiliary_ids.append(record.env_id)
+            return False
+        record.index = len(self._training)
+        self._training.append(record)
+        return True
+
+    def _sample(self, record: EnvRecord, action: Any) -> None:
+        env_step = self._clock.env_steps
+        self._next_sample = (env_step - 1) // MEASURE_EVERY * MEASURE_EVERY + MEASURE_EVERY + 1
+        self._write_tapped()
+        group = self._group
+        if record.has_numeric_actions:
+            group.actions.extend(np.asarray(action, dtype=np.float64).ravel().tolist())
+        group.n_samples += 1
+        if group.n_samples == SAMPLES_PER_POINT:
+            self._write_group()
+
+    def _write_tapped(self) -> None:
+        """Write the env clock's taps with the env step that they were measured at."""
+        values = self._taps.take_env_values()
+        if values:
+            self._writer.metrics(self._taps.env_values_step, values)
+
+    def _write_group(self) -> None:
+        group, self._group = self._group, _Group()
+        values = {"reward.mean": group.reward_sum / group.n_steps}
+        if group.actions:
+            n = len(group.actions)
+            mean = sum(group.actions) / n
+            variance = sum((action - mean) ** 2 for action in group.actions) / n
+            values |= {"action.mean": mean, "action.std": math.sqrt(variance)}
+        self._writer.metrics(self._clock.env_steps, values)
+
+    def _end_episode(self, record: EnvRecord, terminated: bool, truncated: bool) -> None:
+        self._n_episodes += 1
+        self._writer.episode(
+            end_env_step=self._clock.env_steps,
+            episode_return=record.episode_return,
+            length=record.length,
+            terminated=terminated,
+            truncated=truncated,
+            env_index=record.index,
+        )
+        record.length, record.episode_return = 0, 0.0
+
+
+def record_of(env: gymnasium.Env[Any, Any]) -> EnvRecord:
+    """Return a fresh record that describes one environment, seen from outside its wrappers."""
+    return EnvRecord(
+        env_id=_id_of(env),
+        description={
+            **_spaces_of(env.observation_space, env.action_space),
+            "wrapper_stack": _stack(env),
+            "time_limit": _time_limit(env),
+        },
+        has_numeric_actions=isinstance(env.action_space, NUMERIC_SPACES),
+    )
+
+
+def records_of_vector(envs: gymnasium.vector.VectorEnv[Any, Any, Any]) -> list[EnvRecord]:
+    """Return fresh records, one per parallel environment of a vector environment."""
+    spec = envs.spec
+    mode = envs.metadata.get("autoreset_mode")
+    space = envs.single_action_space
+    limit = (
+        None if spec is None else (spec.kwargs.get("max_episode_steps") or spec.max_episode_steps)
+    )
+    return [
+        EnvRecord(
+            env_id="" if spec is None else spec.id,
+            description={
+                **_spaces_of(envs.single_observation_space, space),
+                "wrapper_stack": [type(envs).__name__],
+                "time_limit": limit,
+            },
+            has_numeric_actions=isinstance(space, NUMERIC_SPACES),
+            autoreset_mode=str(getattr(mode, "value", mode)),
+        )
+        for _ in range(envs.num_envs)
+    ]
+
+
+def _spaces_of(observation: spaces.Space[Any], action: spaces.Space[Any]) -> dict[str, Json]:
+    facts: dict[str, Json] = {"observation_space": repr(observation), "action_space": repr(action)}
+    if isinstance(action, spaces.Discrete):
+        facts["n_discrete_actions"] = int(action.n)
+    return facts
+
+
+def _layers(env: gymnasium.Env[Any, Any]) -> list[gymnasium.Env[Any, Any]]:
+    layers = [env]
+    while isinstance(layers[-1], gymnasium.Wrapper):
+        layers.append(layers[-1].env)
+    return layers
+
+
+def _stack(env: gymnasium.Env[Any, Any]) -> list[str]:
+    return [type(layer).__name__ for layer in _layers(env)]
+
+
+def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
+    """Return the smallest limit of the TimeLimit wrappers, env steps; None without one."""
+    limits = [
+        int(layer._max_episode_steps)  # gymnasium has no public name for it
+        for layer in _layers(env)
+        if isinstance(layer, gymnasium.wrappers.TimeLimit)
+    ]
+    return min(limits, default=None)
+
+
+def _id_of(env: gymnasium.Env[Any, Any]) -> str:
+    """Return the gymnasium id; for a bare instance, the first id registered for its class."""
+    if env.spec is not None:
+        return env.spec.id
+    cls = type(env.unwrapped)
+    place = f"{cls.__module__}:{cls.__qualname__}"
+    registered = (
+        spec.id for spec in gymnasium.registry.values() if spec.entry_point in (place, cls)
+    )
+    return next(registered, place)
+
+
+def layers_observed(env: Any, kind: type) -> Sequence[Any]:
+    """Return the layers of `env` that are instances of `kind`, outermost first."""
+    return [layer for layer in _layers(env) if isinstance(layer, kind)]

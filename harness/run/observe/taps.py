@@ -1,0 +1,98 @@
+"""Taps in observe mode: each value is reduced to scalars on its own sampling clock."""
+
+# ruff: noqa: ANN401 - the edge to gymnasium, torch and watched code, whose values are of any type
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import nearest
+from harness.records import Json
+from harness.run.observe.reduce import scalars
+from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault
+
+
+@dataclass(slots=True)
+class _Tap:
+    """One tap of the card; `due` is the count of its clock at which it is measured next."""
+
+    name: str
+    is_env_clock: bool
+    due: int
+    is_seen: bool = False
+
+
+class TapWatch:
+    """The tap handler of a watched run: returns every value unchanged.
+
+    A tap on the env clock is measured when 10, 20, 30 ... env steps have been made (before
+    `total_timesteps`), so that tapping just before an action or just after the step before it makes
+    no difference. A tap on the update clock is measured in updates 1, 11, 21 ... of the first
+    optimiser; when it fires several times within one update, the last value counts.
+
+    Attributes:
+        env_values_step: env steps made when the env clock's taps were last measured.
+        updates: steps made by the first optimiser; the optimiser watch keeps it current.
+    """
+
+    def __init__(
+        self, taps: Mapping[str, str], clock: Clock, fault: Fault, *, total_timesteps: int
+    ) -> None:
+        self._taps = {
+            name: _Tap(name, kind == "env_step", MEASURE_EVERY if kind == "env_step" else 0)
+            for name, kind in taps.items()
+        }
+        self._clock = clock
+        self._fault = fault
+        self._total_timesteps = total_timesteps
+        self._env_values: dict[str, float] = {}
+        self._update_values: dict[str, float] = {}
+        self._unknown: dict[str, tuple[str, ...]] = {}
+        self.env_values_step = 0
+        self.updates = 0
+
+    def handle(self, name: str, value: Any) -> Any:
+        """Observe `value` if its tap is due; never raises, always returns `value` itself."""
+        tap = self._taps.get(name)
+        if tap is None:
+            self._note_unknown(name)
+            return value
+        tap.is_seen = True
+        if tap.is_env_clock:
+            count = self._clock.env_steps
+            if count >= tap.due and count < self._total_timesteps:
+                tap.due = (count // MEASURE_EVERY + 1) * MEASURE_EVERY
+                self.env_values_step = count
+                self._measure(self._env_values, name, value)
+        elif self.updates % MEASURE_EVERY == 0:
+            self._measure(self._update_values, name, value)
+        return value
+
+    def take_env_values(self) -> dict[str, float]:
+        """Return what the env clock's taps measured since the last call, and forget it."""
+        values, self._env_values = self._env_values, {}
+        return values
+
+    def take_update_values(self) -> dict[str, float]:
+        """Return what the update clock's taps measured since the last call, and forget it."""
+        values, self._update_values = self._update_values, {}
+        return values
+
+    def facts(self) -> dict[str, Json]:
+        """Return which taps were never seen, and which are no taps of this algorithm."""
+        return {
+            "unseen_taps": sorted(tap.name for tap in self._taps.values() if not tap.is_seen),
+            "unknown_taps": {name: list(near) for name, near in sorted(self._unknown.items())},
+        }
+
+    def _measure(self, into: dict[str, float], name: str, value: Any) -> None:
+        try:
+            into.update(scalars(name, value))
+        except Exception as error:  # noqa: BLE001 - watching must never break the watched code
+            self._fault.note(f"tap {name!r}", error)
+
+    def _note_unknown(self, name: str) -> None:
+        if name not in self._unknown:
+            self._unknown[name] = nearest(str(name), self._taps)

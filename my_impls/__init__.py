@@ -1,0 +1,1 @@
+"""From-scratch implementations: one algorithm, one file, readable from top to bottom."""

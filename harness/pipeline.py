@@ -10,7 +10,7 @@ report made again from stored traces is the same report.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +30,8 @@ from harness.records import (
     RunSpec,
     Trace,
 )
-from harness.report.export import runs_frame, write_frame
+from harness.report.export import runs_frame
+from harness.report.export import write as write_frame
 from harness.report.write import write_report
 from harness.run.executor import LocalExecutor
 from harness.run.limits import Limits
@@ -49,7 +50,8 @@ class CompareResult:
 
 # Gives the records of one look's runs in planned order; `ahead` are the next look's runs, which may
 # be begun on idle processors. Closing the iterator ends whatever is still in flight.
-Fetch = Callable[[Sequence[RunId], Sequence[RunId]], Iterator[tuple[RunId, RunRecord]]]
+Arriving = Generator[tuple[RunId, RunRecord], None, None]
+Fetch = Callable[[Sequence[RunId], Sequence[RunId]], Arriving]
 
 
 def compare(
@@ -157,7 +159,7 @@ def _trainer(
     """Return a fetch that reuses stored runs and trains the others."""
     finished: dict[str, RunRecord] = {}
 
-    def fetch(wave: Sequence[RunId], ahead: Sequence[RunId]) -> Iterator[tuple[RunId, RunRecord]]:
+    def fetch(wave: Sequence[RunId], ahead: Sequence[RunId]) -> Arriving:
         # Stored runs first: a verdict that they decide alone must not start any training.
         missing = [(run_id, planned(run_id)) for run_id in wave]
         while missing and (record := store.find(missing[0][1])) is not None:
@@ -183,7 +185,7 @@ def _stored(records: Mapping[RunId, RunRecord]) -> Fetch:
     def fetch(
         wave: Sequence[RunId],
         ahead: Sequence[RunId],  # noqa: ARG001
-    ) -> Iterator[tuple[RunId, RunRecord]]:
+    ) -> Arriving:
         for run_id in wave:
             if run_id in records:
                 yield run_id, records[run_id]
@@ -253,10 +255,8 @@ def export(folder: Path, *, fmt: Literal["csv", "parquet"], output: Path) -> Pat
     """Write every stored value of a comparison as one long table; returns the file's path."""
     document = Store.read_comparison(folder)
     store = Store(folder.parent.parent)
-    traces = {}
-    for run in document["runs"]:
-        record = from_plain(RunRecord, run["record"])
-        if record.is_usable:
-            traces[run["role"], record.spec] = store.load(record.spec)
-    write_frame(runs_frame(traces), output, fmt=fmt)
-    return output
+    records = [(run["role"], from_plain(RunRecord, run["record"])) for run in document["runs"]]
+    runs = (
+        (role, record.spec, store.load(record.spec)) for role, record in records if record.is_usable
+    )
+    return write_frame(runs_frame(runs), output, fmt)

@@ -1,17 +1,16 @@
-"""From the looks of a comparison to one `Judgement`: the document that every report is made from."""
+"""From the looks of a comparison to one `Judgement`, the document of every report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from harness.judge.look import LookJudgement, env_steps_spent
 from harness.judge.view import Gathered, generator
-from harness.judgement import Aggregate, Evidence, Judgement, RunRow
+from harness.judgement import Evidence, Judgement, RunRow
 from harness.localise import find_divergences
 from harness.records import ROLES, ComparisonSpec, Json, Margin, SideSpec
 from harness.stats import bootstrap
+from harness.stats.bootstrap import AggregateResult
 from harness.verdict import words
 
 
@@ -19,6 +18,7 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
     """Return the judgement of the last look, with everything a report needs."""
     last = looks[-1]
     runs = _runs(gathered)
+    aggregate = _aggregate(spec, last.evidence)
     findings = find_divergences(
         last.envs,
         last.facts,
@@ -55,13 +55,13 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         facts=last.facts,
         sanity=last.sanity,
         findings=findings,
-        aggregate=_aggregate(spec, last.evidence),
+        aggregate=aggregate.aggregate,
         looks=tuple(look.row for look in looks),
         runs=runs,
         env_steps_spent=env_steps_spent(gathered),
         asked=spec.asked,
         provenance=_provenance(gathered),
-        notes=_notes(last),
+        notes=_notes(last, aggregate),
     )
 
 
@@ -95,22 +95,14 @@ def _margin(margin: Margin) -> str:
     return f"{margin.value:g} standard deviation of the reference's own seeds"
 
 
-def _aggregate(spec: ComparisonSpec, evidence: Evidence) -> Aggregate | None:
-    """Return the IQM of normalised final scores; None unless every environment has scores."""
-    scores: dict[str, list[np.ndarray]] = {role: [] for role in ROLES}
-    for env in spec.envs:
-        pair = evidence.curves.get(env.env_id, {}).get("episode_return")
-        if pair is None:
-            return None
-        mine, reference = pair
-        normalised = bootstrap.normalised_scores(mine, reference)
-        if normalised is None:
-            return None
-        for role, values in zip(ROLES, normalised, strict=True):
-            scores[role].append(values)
-    return bootstrap.aggregate(
-        scores["mine"], scores["reference"], rng=generator(spec, "aggregate")
-    )
+def _aggregate(spec: ComparisonSpec, evidence: Evidence) -> AggregateResult:
+    """Return the IQM of normalised final scores over environments, and which were left out."""
+    curves = {
+        env_id: metrics["episode_return"]
+        for env_id, metrics in evidence.curves.items()
+        if "episode_return" in metrics
+    }
+    return bootstrap.aggregate(curves, rng=generator(spec, "aggregate"))
 
 
 def _provenance(gathered: Gathered) -> Mapping[str, Json]:
@@ -125,5 +117,11 @@ def _provenance(gathered: Gathered) -> Mapping[str, Json]:
     return sides
 
 
-def _notes(look: LookJudgement) -> tuple[str, ...]:
-    return tuple(f"{env.env_id}: {note}" for env in look.envs for note in env.notes)
+def _notes(look: LookJudgement, aggregate: AggregateResult) -> tuple[str, ...]:
+    return (
+        *(f"{env.env_id}: {note}" for env in look.envs for note in env.notes),
+        *(
+            f"{env_id}: not part of the aggregate: {reason}"
+            for env_id, reason in aggregate.excluded.items()
+        ),
+    )

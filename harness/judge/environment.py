@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.judge.view import EnvView, Levels, generator
-from harness.judgement import EndpointTest, EnvJudgement, MetricTest, Onset, Verdict
+from harness.judgement import EndpointTest, EnvJudgement, MetricTest, Verdict
 from harness.records import ComparisonSpec, Curves
 from harness.spec.metrics import metric as metric_row
-from harness.stats import equivalence, onset
-from harness.stats.family import FamilyTest, family_test
+from harness.stats.endpoints import EndpointRules, endpoint_tests
+from harness.stats.family import FamilyOptions, FamilyTest, family_test
+from harness.stats.onset import onset_interval
 
 # Permutations of the labels: all assignments are enumerated while there are no more than this
 # (8 against 8 seeds: 12,870, drawn); the Monte Carlo error of p = 0.05 is 0.002.
@@ -32,14 +33,10 @@ def tests_of_env(spec: ComparisonSpec, view: EnvView, look: int) -> dict[str, Fa
             if (row := metric_row(spec.algo, name)).family == family and row.is_tested
         }
         if curves:
-            tests[family] = family_test(
-                curves,
-                rng=generator(spec, view.plan.env_id, family, look),
-                method=spec.difference_test,
-                is_paired=spec.is_paired,
-                n_permutations=N_PERMUTATIONS,
-            )
-    return tests
+            rng = generator(spec, view.plan.env_id, family, look)
+            options = FamilyOptions(spec.difference_test, spec.is_paired, N_PERMUTATIONS)
+            tests[family] = family_test(curves, rng=rng, options=options)
+    return {family: test for family, test in tests.items() if test is not None}
 
 
 def judge_env(
@@ -114,16 +111,12 @@ def _metric_test(
         p_adjusted=float(finite.min()) if finite.size else None,
         is_significant=bool(is_small.any()),
         significant=_stretches(is_small),
-        onset=_onset(spec, view, metric) if is_small.any() else None,
+        onset=onset_interval(mine, reference, p_adjusted=p, alpha=level)
+        if is_small.any()
+        else None,
         effect=effect,
         reason=test.excluded.get(metric, ""),
     )
-
-
-def _onset(spec: ComparisonSpec, view: EnvView, metric: str) -> Onset:
-    mine, reference = view.curves[metric]
-    rng = generator(spec, view.plan.env_id, "onset", metric)
-    return onset.onset_interval(mine, reference, rng=rng)
 
 
 def _stretches(is_small: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
@@ -143,14 +136,8 @@ def _effect(mine: Curves, reference: Curves, where: NDArray[np.bool_]) -> float 
 
 def _endpoints(spec: ComparisonSpec, view: EnvView, *, alpha: float) -> tuple[EndpointTest, ...]:
     mine, reference = view.curves["episode_return"]
-    return equivalence.endpoint_tests(
-        mine,
-        reference,
-        margin=spec.margin,
-        alpha=alpha,
-        rng=generator(spec, view.plan.env_id, "endpoints"),
-        is_paired=spec.is_paired,
-    )
+    rules = EndpointRules(spec.margin, spec.alpha, alpha, spec.is_paired)
+    return endpoint_tests(mine, reference, rules=rules)
 
 
 def _notes(view: EnvView, tests: Mapping[str, FamilyTest]) -> tuple[str, ...]:

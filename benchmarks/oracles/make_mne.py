@@ -1,0 +1,85 @@
+"""Run MNE on the shipped arrays: tests/stats/oracles/mne.json.
+
+python -m venv /tmp/venv-mne && /tmp/venv-mne/bin/pip install mne
+/tmp/venv-mne/bin/python benchmarks/oracles/make_mne.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import mne
+import numpy as np
+import scipy
+from mne.stats import permutation_cluster_1samp_test, permutation_cluster_test, permutation_t_test
+from scipy.stats import ttest_ind
+
+FOLDER = Path(__file__).parents[2] / "tests" / "stats" / "oracles"
+N_PERMUTATIONS = 20_000
+UNPAIRED_THRESHOLD = 2.2
+PAIRED_THRESHOLD = 2.3
+
+
+def welch_size(mine: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return |t| of Welch per column.
+
+    Not t itself with tail=0: for two samples MNE 1.13.2 keeps only the largest positive cluster sum
+    of each permutation, which is right for the F statistic it expects, and too small for a signed
+    one.
+    """
+    return np.abs(ttest_ind(mine, reference, equal_var=False).statistic)
+
+
+def main() -> None:
+    """Write MNE's outputs."""
+    arrays = np.load(FOLDER / "arrays.npz")
+    pairs = arrays["paired_mine"] - arrays["paired_reference"]
+    t, clusters, p, _ = permutation_cluster_test(
+        [arrays["mine"], arrays["reference"]],
+        threshold=UNPAIRED_THRESHOLD,
+        n_permutations=N_PERMUTATIONS,
+        tail=1,
+        stat_fun=welch_size,
+        out_type="mask",
+        seed=0,
+        verbose="error",
+    )
+    paired_t, paired_clusters, paired_p, _ = permutation_cluster_1samp_test(
+        pairs,
+        threshold=PAIRED_THRESHOLD,
+        n_permutations="all",
+        tail=0,
+        out_type="mask",
+        verbose="error",
+    )
+    _, max_t_p, _ = permutation_t_test(pairs, n_permutations="all", tail=0, verbose="error")
+    stored = {
+        "versions": {"mne": mne.__version__, "numpy": np.__version__, "scipy": scipy.__version__},
+        "unpaired": {
+            "threshold": UNPAIRED_THRESHOLD,
+            "n_permutations": N_PERMUTATIONS,
+            "t": t.tolist(),
+            "clusters": [np.flatnonzero(_mask(cluster, t)).tolist() for cluster in clusters],
+            "p": p.tolist(),
+        },
+        "paired": {
+            "threshold": PAIRED_THRESHOLD,
+            "t": paired_t.tolist(),
+            "clusters": [np.flatnonzero(_mask(c, paired_t)).tolist() for c in paired_clusters],
+            "p": paired_p.tolist(),
+            "max_t_p": max_t_p.tolist(),
+        },
+    }
+    (FOLDER / "mne.json").write_text(json.dumps(stored, indent=1) + "\n")
+
+
+def _mask(cluster: object, t: np.ndarray) -> np.ndarray:
+    """Return a cluster, given as mask or as tuple of slices, as a mask."""
+    mask = np.zeros(len(t), dtype=bool)
+    mask[cluster] = True
+    return mask
+
+
+if __name__ == "__main__":
+    main()

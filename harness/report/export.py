@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 Format = Literal["csv", "parquet"]
 FORMATS: tuple[Format, ...] = ("csv", "parquet")
 # What `value` is; a value that was never measured has no row at all.
-STATES = ("value", "nan", "+inf", "-inf")
+# "nan" would not do: readers of CSV take that word for a missing cell.
+STATES = ("value", "not-a-number", "+inf", "-inf")
 COLUMNS = ("role", "env_id", "seed", "key", "metric", "env_step", "value", "state")
 _FOREIGN_TEXT = ("role", "env_id", "key", "metric")  # `state` is ours and closed: never prefixed
 
@@ -31,7 +32,7 @@ def runs_frame(runs: Iterable[tuple[Role, RunSpec, Trace]]) -> pd.DataFrame:
 
     Columns: role, env_id, seed, key, metric, env_step, value, state. Episodes come as metrics
     episode_return (reward) and episode_length (env steps) at the env step of their end. `state`
-    keeps value, nan, +inf and -inf apart in formats that do not; absent values have no row.
+    keeps finite values, NaN, +inf and -inf apart in formats that do not; absent values have no row.
     """
     blocks = [
         _block(role, run, metric, series)
@@ -80,7 +81,7 @@ def states(values: NDArray[np.float64]) -> NDArray[np.object_]:
     """Return one of `STATES` for each value.
 
     >>> states(np.array([1.0, np.nan, np.inf, -np.inf])).tolist()
-    ['value', 'nan', '+inf', '-inf']
+    ['value', 'not-a-number', '+inf', '-inf']
     """
     index = np.select([np.isnan(values), np.isposinf(values), np.isneginf(values)], [1, 2, 3])
     named: NDArray[np.object_] = np.array(STATES, dtype=object)[index]

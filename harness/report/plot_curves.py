@@ -164,9 +164,9 @@ def _mark(panel: Axes, checkpoints: NDArray[np.int64], test: MetricTest | None) 
     """Shade the stretches that stay significant and bracket the onset interval."""
     if test is None:
         return
+    edges = np.concatenate([[0], checkpoints])  # bin k reaches from edge k to edge k + 1
     for first, last in test.significant:
-        begin = checkpoints[first - 1] if first > 0 else 0
-        end = checkpoints[min(last, len(checkpoints) - 1)]
+        begin, end = edges[[min(first, len(edges) - 1), min(last + 1, len(edges) - 1)]]
         panel.axvspan(
             float(begin), float(end), color=SIGNIFICANT_COLOUR, alpha=0.35, lw=0, zorder=0
         )

@@ -18,7 +18,7 @@ from harness.report.text import terminal as clean
 
 LINE_SHARE = 0.25  # a plain line at every quarter of a run ...
 LINE_SECONDS = 30.0  # ... or after this many seconds without one
-_BAR_WIDTH = 24
+_BAR_WIDTH = 18
 
 
 class ShownProgress(ProgressSink, Protocol):
@@ -149,16 +149,16 @@ class _Lines:
 
 
 class _SpeedColumn(ProgressColumn):
-    """Env steps per second and time left; runs and elapsed time for the total line."""
+    """Env steps per second and time left; finished runs and elapsed time for the total line."""
 
     def render(self, task: Task) -> Text:
         """Return the cell."""
         if task.fields["is_total"]:
-            return Text(f"{task.elapsed or 0:.0f} s", style="dim")
+            total = "" if task.total is None else f" of {task.total:.0f}"
+            return Text(f"{task.completed:.0f}{total} finished, {task.elapsed or 0:.0f} s")
         speed = f"{task.speed:,.0f} env steps/s" if task.speed else "starting"
         left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
-        updates = words.counted(task.fields["updates"], "update")
-        return Text(f"{speed}, {updates}{left}", style="dim")
+        return Text(f"{speed}{left}", style="dim", no_wrap=True)
 
 
 class _Bars:
@@ -182,15 +182,15 @@ class _Bars:
     def started(self, run: RunSpec) -> None:
         """Add the bar of a run."""
         name = run_name(run.side.name, run)
-        task = self._bars.add_task(name, total=run.total_timesteps, is_total=False, updates=0)
+        task = self._bars.add_task(name, total=run.total_timesteps, is_total=False)
         self._tasks[run.key] = (task, time.monotonic())
 
-    def advanced(self, run: RunSpec, env_steps: int, updates: int) -> None:
+    def advanced(self, run: RunSpec, env_steps: int, updates: int) -> None:  # noqa: ARG002
         """Move the bar of a run."""
         if run.key not in self._tasks:
             self.started(run)
         task = self._tasks[run.key][0]
-        self._bars.update(task, completed=env_steps, updates=updates)
+        self._bars.update(task, completed=env_steps)
 
     def finished(self, record: RunRecord) -> None:
         """Replace the bar by a line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +61,14 @@ def _evidence_key(test: MetricTest) -> tuple[bool, bool, float, int, str]:
     """Return the sort key of `by_evidence`."""
     p = test.p_adjusted
     begin = test.onset.low if test.onset else 2**62
-    return (not test.is_significant, p is None or p != p, p or 0.0, begin, test.metric)
+    is_missing = p is None or math.isnan(p)
+    return (
+        not test.is_significant,
+        is_missing,
+        0.0 if is_missing else p or 0.0,
+        begin,
+        test.metric,
+    )
 
 
 def strongest(env: EnvJudgement) -> MetricTest | None:

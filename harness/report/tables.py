@@ -61,8 +61,8 @@ def endpoints(env: EnvJudgement) -> Table:
         "margin",
         "shown same?",
         "p (same)",
-        "smallest gap that would be found",
-        "seeds per side to show sameness",
+        "gap found in 4 of 5 tries",
+        "seeds needed per side",
         "note",
     )
     return table(head, rows)

@@ -69,7 +69,7 @@ def markdown(text: str, limit: int = MAX_NAME) -> str:
     which GitHub makes from the rendered text, where a backslash no longer helps.
 
     >>> markdown("a|b *c* <script>")
-    'a\\\\|b \\\\*c\\\\* &lt;script&gt;'
+    'a\\|b \\*c\\* &lt;script&gt;'
     """
     text = plain(text, limit)
     text = "".join(_MARKDOWN_ENTITIES.get(character, character) for character in text)
@@ -164,8 +164,8 @@ def slug(text: str) -> str:
     >>> slug("../x")
     'x-d6b96a'
     """
-    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:MAX_SLUG]
-    if kept == text:
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", plain(text)).strip("-.")[:MAX_SLUG]
+    if kept and kept == text:
         return kept
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
     return f"{kept or 'env'}-{digest}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from harness.judgement import (
     SanityRow,
 )
 from harness.records import Curves
+from harness.report.plots import draw
 
 # Names as an attacker, or an unlucky user, would choose them.
 HOSTILE = (
@@ -474,6 +476,12 @@ def hostile():
 
 def hostile_evidence():
     return evidence(HOSTILE, metrics=tuple((name, "", "", "") for name in HOSTILE), shift=0.3)
+
+
+@functools.cache
+def hostile_plots():
+    """The pictures of the hostile judgement; drawn once, they are many."""
+    return draw(hostile(), hostile_evidence())
 
 
 ALL = {

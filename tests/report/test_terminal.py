@@ -1,0 +1,68 @@
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from harness.report.terminal import SCREEN, render, render_text
+from tests.report import samples
+
+FIVE = ("CartPole-v1", "Acrobot-v1", "LunarLander-v3", "Pendulum-v1", "MountainCar-v0")
+NAMED = [name for name in samples.ALL if name != "hostile"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("width", [100, 120])
+def test_render_text_of_five_envs_fits_one_screen(name, width):
+    shown = render_text(samples.ALL[name](FIVE), width, folder="results/x")
+    assert shown.count("\n") <= SCREEN
+    assert max(map(len, shown.splitlines())) <= width
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_render_text_says_verdict_meaning_and_where_the_report_lies(name):
+    judgement = samples.ALL[name]()
+    shown = render_text(judgement, folder="results/x")
+    assert judgement.verdict.upper() in shown.splitlines()[0]
+    assert "results/x/report.html" in shown
+    if judgement.verdict in ("inconclusive", "invalid"):
+        assert "This is not a pass." in " ".join(shown.split())
+
+
+def test_render_text_of_divergence_says_which_line_to_open_and_when_it_begins():
+    shown = render_text(samples.diverged_by_trace())
+    assert "my_impls/dqn.py:143" in shown
+    assert "stable_baselines3/dqn/dqn.py:211" in shown
+    assert "begins between env steps 15,500 and 18,000" in shown
+    assert shown.index("1. td_target.mean") < shown.index("2. td_target.max")
+
+
+def test_render_text_of_parity_gives_interval_seeds_p_and_margin():
+    row = next(line for line in render_text(samples.parity()).splitlines() if "CartPole" in line)
+    cells = ["5 + 5", "477 [465, 489]", "480 [470, 490]", "−3 [−18, 12]", "no, p 0.2", "yes, ±35"]
+    assert all(cell in row for cell in cells)
+
+
+def test_render_text_of_inconclusive_says_what_it_would_cost():
+    shown = " ".join(render_text(samples.inconclusive()).split())
+    assert "about 12 seeds per side would show the same within ±35 reward (now 3 + 3)" in shown
+    assert "41.5 reward would be found in 4 of 5" in shown
+
+
+def test_render_text_of_crash_shows_the_last_stderr_line():
+    shown = " ".join(render_text(samples.invalid()).split())
+    assert "seed 0, 1, 2: crashed with an exception" in shown
+    assert "last line: ValueError: expected 4 observations, got 2" in shown
+
+
+def test_render_of_hostile_names_shows_them_literally_without_control_characters():
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=True, color_system=None)
+    console.print(render(samples.hostile()))
+    shown = out.getvalue()
+    assert "[/red]" in shown
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
+
+
+def test_render_text_of_same_judgement_is_the_same_text():
+    assert render_text(samples.hostile()) == render_text(samples.hostile())

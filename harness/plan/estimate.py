@@ -31,10 +31,13 @@ def run_time_s(run: RunSpec, speed: Speed) -> float:
     return run.total_timesteps / speed(run.algo, run.env_id)
 
 
-def total_time_s(runs: Iterable[RunSpec], speed: Speed, *, jobs: int) -> float:
-    """Return the seconds until the last of `runs` ends with `jobs` side by side, in order."""
+def total_time_s(times_s: Iterable[float], *, jobs: int) -> float:
+    """Return the seconds until the last run ends, with `jobs` side by side, begun in order.
+
+    >>> total_time_s([3.0, 1.0, 1.0], jobs=2)
+    3.0
+    """
     ends = [0.0] * jobs
-    for run in runs:
-        first = ends.index(min(ends))
-        ends[first] += run_time_s(run, speed)
+    for time_s in times_s:
+        ends[ends.index(min(ends))] += time_s
     return max(ends)

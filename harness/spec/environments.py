@@ -18,6 +18,7 @@ from harness.spec.tables import read_table
 from harness.spec.tiers import (
     ACTION_TYPES,
     TIERS,
+    Extra,
     extra_of,
     extras,
     known_ids,
@@ -127,9 +128,16 @@ def _by_difficulty() -> tuple[str, ...]:
     return tuple(env for tier in TIERS for kind in ACTION_TYPES for env in tables[kind][tier])
 
 
-def _require_extra(env_id: str) -> None:
+def missing_extra(env_id: str) -> Extra | None:
+    """Return the optional dependency that `env_id` needs and that is not installed, if any."""
     extra = extra_of(env_id)
-    if extra is not None and importlib.util.find_spec(extra.module) is None:
+    is_missing = extra is not None and importlib.util.find_spec(extra.module) is None
+    return extra if is_missing else None
+
+
+def _require_extra(env_id: str) -> None:
+    extra = missing_extra(env_id)
+    if extra is not None:
         message = (
             f"--envs {env_id} needs the optional package {extra.module!r}, which is not installed\n"
             f"Install it into the environment that runs compare: {extra.pip}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import UnknownName, UsageError
 from harness.records import Json
+from harness.spec.pyproject import PLACE, find_table
 
-PLACE = "[tool.compare]"
 _PATH_KEYS = ("mine", "reference", "results")
 _SIDE_KEYS = ("mine", "reference")
 
@@ -58,12 +57,6 @@ _BY_ERROR = {
 }
 
 
-def find_pyproject(folder: Path) -> Path | None:
-    """Return the nearest pyproject.toml in `folder` or above it."""
-    places = [folder, *folder.absolute().parents]
-    return next((f for f in (place / "pyproject.toml" for place in places) if f.is_file()), None)
-
-
 def read_settings(folder: Path) -> dict[str, Json]:
     """Return option name -> value of the nearest `[tool.compare]`; empty without one.
 
@@ -72,11 +65,11 @@ def read_settings(folder: Path) -> dict[str, Json]:
     Raises:
         UsageError: no valid TOML, an unknown key, or a value of the wrong type; names the key.
     """
-    file = find_pyproject(folder)
-    table = _table(file) if file else None
-    if file is None or table is None:
+    table = find_table(folder)
+    if table is None:
         return {}
-    given = {name.replace("-", "_"): value for name, value in table.items()}
+    file = table.file
+    given = {name.replace("-", "_"): value for name, value in table.values.items()}
     unknown = [name for name in given if name not in Settings.model_fields]
     if unknown:
         valid = [name.replace("_", "-") for name in Settings.model_fields]
@@ -89,19 +82,6 @@ def read_settings(folder: Path) -> dict[str, Json]:
         raise _wrong_value(file, given, error) from error
     kept = settings.model_dump(exclude_none=True)
     return {name: _from(file.parent, name, value) for name, value in kept.items()}
-
-
-def _table(file: Path) -> Mapping[str, Json] | None:
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        message = f"{file} cannot be read as TOML: {error}\nCorrect it: {PLACE} is read there."
-        raise UsageError(message) from error
-    table = document.get("tool", {}).get("compare")
-    if table is not None and not isinstance(table, dict):
-        message = f"{file} [tool].compare: expected a table, got {table!r}\nWrite [tool.compare]."
-        raise UsageError(message)
-    return table
 
 
 def _wrong_value(file: Path, given: Mapping[str, Json], error: ValidationError) -> UsageError:

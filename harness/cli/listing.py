@@ -1,0 +1,70 @@
+"""`compare list`: algorithms, tiers with their environments and budgets, references, mine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.cli.say import aligned
+from harness.spec.cards import algos, card
+from harness.spec.environments import missing_extra
+from harness.spec.references import is_supported, references
+from harness.spec.sides import implementations
+from harness.spec.tiers import BUDGETS, TIERS, budget_row, looks_of, tier_ids
+
+
+def listing() -> str:
+    """Return everything that a comparison can name, as plain text."""
+    return "\n".join(
+        [
+            *("Algorithms", *_algorithms(), "", *_tiers(), ""),
+            *("Seeds per side at each look", *_looks(), ""),
+            *("References", *_references(), "", "My implementations", *_implementations()),
+        ]
+    )
+
+
+def _algorithms() -> Iterator[str]:
+    rows = []
+    for name in algos():
+        row = card(name)
+        rows.append([name, row.title, f"{' and '.join(row.action_types)} actions", row.paper])
+    yield aligned(rows, indent="  ")
+
+
+def _tiers() -> Iterator[str]:
+    """Yield, per algorithm, the environments of each tier with env steps per budget."""
+    for algo in algos():
+        rows = [["tier", "environment", *BUDGETS, "hyperparameters"]]
+        for tier in TIERS:
+            rows += [[tier, env_id, *_budgets(algo, env_id)] for env_id in tier_ids(algo, tier)]
+        yield f"Environments for {algo}, with env steps per budget"
+        yield aligned(rows, indent="  ")
+
+
+def _budgets(algo: str, env_id: str) -> list[str]:
+    row = budget_row(algo, env_id)
+    steps = [f"{row.total_timesteps[budget]:,}" for budget in BUDGETS]
+    extra = missing_extra(env_id)
+    return [*steps, f"needs: {extra.pip}" if extra else row.source]
+
+
+def _looks() -> Iterator[str]:
+    rows = [[budget, ", then ".join(map(str, looks_of(budget)))] for budget in BUDGETS]
+    yield aligned(rows, indent="  ")
+
+
+def _references() -> Iterator[str]:
+    rows = []
+    for reference in references().values():
+        version = reference.installed_version
+        wanted = f"{reference.distribution}{reference.supported}"
+        state = f"installed: {version}" if version else f"missing: pip install '{wanted}'"
+        if version and not is_supported(version, reference.supported):
+            state += f", not supported: pip install '{wanted}'"
+        rows.append([reference.name, wanted, state, ", ".join(reference.algos)])
+    yield aligned(rows, indent="  ") if rows else "  none"
+
+
+def _implementations() -> Iterator[str]:
+    names = implementations()
+    yield "\n".join(f"  my_impls/{name}.py" for name in names) if names else "  none"

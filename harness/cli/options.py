@@ -1,0 +1,122 @@
+"""Options of `compare` -> Request: command line over `[tool.compare]` over defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.records import Json
+from harness.spec.cards import algos
+from harness.spec.hyperparameters import split_assignments
+from harness.spec.request import DEFAULT_ALPHA, DEFAULT_MARGIN, Request
+from harness.spec.tiers import DEFAULT_BUDGET
+
+DEFAULT_ENVS = "easy"
+DEFAULT_RESULTS = "results"
+
+
+@dataclass(frozen=True)
+class Running:
+    """How to run and to show, beside what is compared.
+
+    Attributes:
+        jobs: runs trained side by side. results: root of the store.
+    """
+
+    jobs: int
+    results: Path
+    is_quiet: bool
+    is_json: bool
+    is_dry: bool
+
+
+def merge(given: Mapping[str, Json], settings: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the options in force: those given on the command line, else those of the settings.
+
+    `set` is merged name by name; options that are None were not given.
+    """
+    on_line = {name: value for name, value in given.items() if value is not None}
+    merged = {**settings, **on_line}
+    hyperparameters = {**settings.get("set", {}), **split_assignments(on_line.get("set", ()))}
+    if hyperparameters:
+        merged["set"] = hyperparameters
+    return merged
+
+
+def to_request(options: Mapping[str, Json]) -> Request:
+    """Return the request that merged options make.
+
+    Raises:
+        UsageError: no algorithm is named, or a word of `--set` is malformed.
+    """
+    if "algo" not in options:
+        message = (
+            f"--algo is missing; algorithms: {', '.join(algos())}\n"
+            "Example: compare --algo dqn --envs easy"
+        )
+        raise UsageError(message)
+    return Request(
+        algo=options["algo"],
+        envs=_words(options.get("envs", DEFAULT_ENVS)),
+        mine=options.get("mine"),
+        reference=options.get("reference"),
+        seeds=_text(options.get("seeds")),
+        total_timesteps=_text(options.get("total_timesteps")),
+        budget=options.get("budget", DEFAULT_BUDGET),
+        settings=options.get("set", {}),
+        alpha=options.get("alpha", DEFAULT_ALPHA),
+        margin=str(options.get("margin", DEFAULT_MARGIN)),
+        device=options.get("device", "cpu"),
+        is_paired=options.get("paired", False),
+        keep_going=options.get("keep_going", False),
+        difference_test=options.get("difference_test", "max-t"),
+        asked=_asked(options),
+    )
+
+
+def to_running(options: Mapping[str, Json], *, is_json: bool, is_dry: bool) -> Running:
+    """Return how to run, from merged options.
+
+    Raises:
+        UsageError: fewer than one job, or a results folder that is a file.
+    """
+    jobs = options.get("jobs", n_cores())
+    results = Path(options.get("results", DEFAULT_RESULTS))
+    if jobs < 1:
+        message = f"--jobs expected at least 1, got {jobs}\nLeave it out for one job per core."
+        raise UsageError(message)
+    if results.exists() and not results.is_dir():
+        message = f"--results {results} is a file\nGive a folder; it is made when missing."
+        raise UsageError(message)
+    is_quiet = bool(options.get("quiet")) or is_json
+    return Running(jobs, results, is_quiet=is_quiet, is_json=is_json, is_dry=is_dry)
+
+
+def n_cores() -> int:
+    """Return the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _asked(options: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what concerns the comparison itself, not how it is run or shown."""
+    beside = ("jobs", "results", "quiet")
+    return {name: value for name, value in options.items() if name not in beside}
+
+
+def _words(envs: str | list[str]) -> tuple[str, ...]:
+    parts = [envs] if isinstance(envs, str) else envs
+    words = (word.strip() for part in parts for word in part.split(","))
+    return tuple(word for word in words if word)
+
+
+def _text(value: Json) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, list):  # the comma at the end keeps a list of one a list
+        return "".join(f"{item}," for item in value)
+    return str(value)

@@ -145,8 +145,8 @@ def _rows_of(trace: Trace, checkpoints: NDArray[np.int64]) -> dict[str, NDArray[
 def facts_of(view: EnvView) -> tuple[FactRow, ...]:
     """Return the facts table of one environment."""
     return compare_facts(
-        [trace.facts for trace in view.mine.values()],
-        [trace.facts for trace in view.reference.values()],
+        {seed: trace.facts for seed, trace in view.mine.items()},
+        {seed: trace.facts for seed, trace in view.reference.items()},
         env_id=view.plan.env_id,
     )
 

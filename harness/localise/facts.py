@@ -8,7 +8,7 @@ episodes, the number of updates under early stopping) is left to the statistical
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.judgement import FactRow
@@ -68,12 +68,16 @@ NOT_COMPARED = frozenset(
 
 
 def compare_facts(
-    mine: Sequence[Mapping[str, Json]], reference: Sequence[Mapping[str, Json]], *, env_id: str
+    mine: Mapping[int, Mapping[str, Json]],
+    reference: Mapping[int, Mapping[str, Json]],
+    *,
+    env_id: str,
 ) -> tuple[FactRow, ...]:
-    """Return one row per known fact that either side has; both arguments: one mapping per seed.
+    """Return one row per known fact that either side has; both arguments: seed -> facts.
 
-    The seeds of both sides are in the same order. A fact that one side lacks is a row that does
-    not decide (it was not observed there). Empty when a side has no runs.
+    A fact on which the reference's seeds agree is compared over all seeds; another one seed by
+    seed. A fact that one side lacks is a row that does not decide (it was not observed there).
+    Empty when a side has no runs.
     """
     if not mine or not reference:
         return ()
@@ -83,36 +87,45 @@ def compare_facts(
 
 def _row(
     fact: Fact,
-    mine: Sequence[Mapping[str, Json]],
-    reference: Sequence[Mapping[str, Json]],
+    mine: Mapping[int, Mapping[str, Json]],
+    reference: Mapping[int, Mapping[str, Json]],
     *,
     env_id: str,
 ) -> FactRow | None:
-    mine_values = [_canonical(fact.name, facts[fact.name]) for facts in mine if fact.name in facts]
-    reference_values = [
-        _canonical(fact.name, facts[fact.name]) for facts in reference if fact.name in facts
-    ]
+    mine_values, reference_values = (_values(fact.name, side) for side in (mine, reference))
     if not mine_values and not reference_values:
         return None
-    is_constant = len(set(reference_values)) == 1
-    is_equal = _agree(mine_values, reference_values, is_constant=is_constant)
-    is_observed = bool(mine_values) and bool(reference_values)
-    decides = (
-        fact.may_decide
-        and is_observed
-        and is_constant
-        and len(reference_values) >= MIN_REFERENCE_SEEDS
+    is_constant = (
+        len(reference_values) >= MIN_REFERENCE_SEEDS and len({*reference_values.values()}) == 1
     )
+    differing = _differing(mine_values, reference_values, is_constant=is_constant)
+    is_observed = bool(mine_values) and bool(reference_values)
     return FactRow(
         name=fact.name,
         env_id=env_id,
         component=fact.component,
-        mine=_shown(mine_values, against=reference_values),
-        reference=_shown(reference_values, against=mine_values),
-        is_equal=is_equal,
-        decides=decides,
-        hint="" if is_equal else _hint(fact, mine_values, reference_values, is_constant),
+        mine=_shown([*mine_values.values()], lead=differing[0] if differing else ""),
+        reference=_shown([*reference_values.values()], lead=differing[1] if differing else ""),
+        is_equal=is_observed and differing is None,
+        decides=fact.may_decide and is_observed and is_constant,
+        hint=_hint(fact, differing, is_observed=is_observed, is_constant=is_constant),
     )
+
+
+def _values(name: str, side: Mapping[int, Mapping[str, Json]]) -> dict[int, str]:
+    """Return seed -> canonical value of one fact, for the seeds that have it."""
+    return {seed: _canonical(name, facts[name]) for seed, facts in side.items() if name in facts}
+
+
+def _differing(
+    mine: Mapping[int, str], reference: Mapping[int, str], *, is_constant: bool
+) -> tuple[str, str] | None:
+    """Return the first pair of unequal values, (mine, reference), or None."""
+    if is_constant:
+        pairs = [(value, next(iter(reference.values()))) for value in mine.values()]
+    else:
+        pairs = [(value, reference[seed]) for seed, value in mine.items() if seed in reference]
+    return next((pair for pair in pairs if pair[0] != pair[1]), None)
 
 
 def _canonical(name: str, value: Json) -> str:
@@ -124,41 +137,25 @@ def _canonical(name: str, value: Json) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _agree(mine: list[str], reference: list[str], *, is_constant: bool) -> bool:
-    if not mine or not reference:
-        return False
-    if is_constant:
-        return set(mine) == set(reference)
-    return all(a == b for a, b in zip(mine, reference, strict=False))
-
-
-def _shown(values: list[str], *, against: list[str]) -> str:
-    """Return the value; when seeds disagree, the range or the first values, said to vary.
-
-    Args:
-        values: canonical values per seed. against: the other side's, so that a minority value
-            that makes the difference is the one shown.
-    """
-    if not values:
-        return "not observed"
+def _shown(values: list[str], *, lead: str) -> str:
+    """Return the value; when seeds disagree, `lead` (or the first one), said to vary."""
     distinct = sorted(set(values))
-    if len(distinct) == 1:
-        return distinct[0]
-    odd = [value for value in distinct if value not in against]
-    lead = odd[0] if odd else distinct[0]
-    return f"{lead} (varies: {len(distinct)} values over {len(values)} seeds)"
+    if len(distinct) > 1:
+        shown = lead or distinct[0]
+        return f"{shown} (varies: {len(distinct)} values over {len(values)} seeds)"
+    return distinct[0] if distinct else "not observed"
 
 
-def _hint(fact: Fact, mine: list[str], reference: list[str], is_constant: bool) -> str:
-    if not mine or not reference:
+def _hint(
+    fact: Fact, differing: tuple[str, str] | None, *, is_observed: bool, is_constant: bool
+) -> str:
+    if not is_observed:
         return "observed on one side only"
-    if not is_constant:
-        return "varies between the reference's own seeds: judged by the statistical tests"
-    pairs = [(json.loads(a), json.loads(b)) for a, b in zip(mine, reference, strict=False)]
-    mine_value, reference_value = next(
-        pair for pair in [*pairs, (None, None)] if pair[0] != pair[1]
-    )
-    return _size_hint(mine_value, reference_value) or fact.meaning
+    if differing is None:
+        return ""
+    if fact.may_decide and not is_constant:
+        return "not the same for all of the reference's own seeds: judged by the statistical tests"
+    return _size_hint(*(json.loads(value) for value in differing)) or fact.meaning
 
 
 def _size_hint(mine: Json, reference: Json) -> str:

@@ -141,16 +141,16 @@ def _endpoints(spec: ComparisonSpec, view: EnvView, *, alpha: float) -> tuple[En
 
 
 def _notes(view: EnvView, tests: Mapping[str, FamilyTest]) -> tuple[str, ...]:
-    notes = [
-        f"{name}: observed on {role} only, not compared"
-        for name, role in sorted(view.one_sided.items())
-    ]
+    """Return everything that was observed but not compared, metrics of one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for name, role in view.one_sided.items():
+        reasons.setdefault(f"observed on {role} only, not compared", []).append(name)
     for test in tests.values():
-        notes += [f"{name}: not tested: {why}" for name, why in sorted(test.excluded.items())]
-        notes += [
-            f"{name}: {count} of {len(test.p_adjusted[name])} checkpoints not tested: "
-            "absent or not finite in some run"
-            for name, count in sorted(test.untested_points.items())
-            if count and name not in test.excluded
-        ]
-    return tuple(notes)
+        for name, why in test.excluded.items():
+            reasons.setdefault(f"not tested: {why}", []).append(name)
+        for name, count in test.untested_points.items():
+            if count and name not in test.excluded:
+                of_all = f"{count} of {len(test.p_adjusted[name])} checkpoints not tested"
+                why = f"{of_all}, absent or not finite in some run"
+                reasons.setdefault(why, []).append(name)
+    return tuple(f"{why}: {', '.join(sorted(names))}" for why, names in reasons.items())

@@ -57,13 +57,19 @@ FACTS: tuple[Fact, ...] = (
     Fact("seeded_resets", "seeding-determinism", True, "resets that were given a seed, per env"),
     Fact("reset_seeds", "seeding-determinism", False, "seed of the first reset of each env"),
     Fact("auxiliary_envs", "evaluation-logging", False, "environments beside the training ones"),
-    Fact("episodes", "env-interface", False, "episodes finished"),
     Fact("torch_threads", "seeding-determinism", False, "torch threads"),
 )
 
 # Recorded for other purposes and never compared: they differ between any two seeds or sides.
 NOT_COMPARED = frozenset(
-    {"final_weights_sha256", "first_non_finite", "unknown_taps", "unseen_taps", "reward_abs_max"}
+    {
+        "episodes",
+        "final_weights_sha256",
+        "first_non_finite",
+        "reward_abs_max",
+        "unknown_taps",
+        "unseen_taps",
+    }
 )
 
 

@@ -1,9 +1,9 @@
 """From evidence to an ordered list of findings: what to suspect first.
 
 Order: facts, then sanity checks, then metric traces by onset, then learning curves; within each,
-the easiest environment first. Metrics whose onset intervals overlap the earliest one cannot be told
+the easiest environment first. Metrics that begin to differ at about the same time cannot be told
 apart in time, so they are ordered by data flow: an effect may be inherited from an earlier stage,
-never from a later one.
+never from a later one within one update.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ from dataclasses import replace
 from harness.judgement import EnvJudgement, FactRow, Finding, MetricTest, SanityRow
 from harness.localise.advice import look_next
 from harness.records import STAGES
+
+# A difference that grows out of the noise is seen later than it begins, by another amount for every
+# metric; onsets closer than this share of the training are not told apart.
+ONSET_SLACK = 0.1
+
+# What a tap is reduced to when it is observed (harness/run/observe/reduce.py).
+REDUCTIONS = frozenset({"mean", "std", "min", "max", "norm", "nonfinite"})
 
 # Order in which data flows through the components that facts speak of: what decides the shape of
 # things comes before what is computed with them.
@@ -123,20 +130,31 @@ def _other(role: str) -> str:
 
 
 def _from_metrics(env: EnvJudgement) -> list[Finding]:
-    ordered = order_metrics([test for test in env.metrics if test.is_significant])
-    return [_metric_finding(env, test) for test in ordered]
+    """Return one finding per differing quantity: of several reductions of a tap, the first."""
+    significant = [test for test in env.metrics if test.is_significant]
+    ordered = order_metrics(significant, slack=ONSET_SLACK * env.total_timesteps)
+    firsts: dict[str, MetricTest] = {}
+    for test in ordered:
+        firsts.setdefault(_quantity(test.metric), test)
+    return [_metric_finding(env, test) for test in firsts.values()]
 
 
-def order_metrics(tests: Sequence[MetricTest]) -> tuple[MetricTest, ...]:
+def _quantity(metric: str) -> str:
+    """Return the tap of a reduced metric ("td_target" of "td_target.std"), else the name."""
+    base, dot, reduction = metric.rpartition(".")
+    return base if dot and reduction in REDUCTIONS else metric
+
+
+def order_metrics(tests: Sequence[MetricTest], *, slack: float) -> tuple[MetricTest, ...]:
     """Return significant metrics, most suspicious first: earliest onset, ties by data flow.
 
-    Repeatedly takes all metrics whose onset may be as early as the earliest one's latest onset,
-    and sorts them by stage of the data flow, then by adjusted p.
+    Repeatedly takes all metrics whose onset may be as early as the earliest one's latest onset, up
+    to `slack` env steps, and sorts them by stage of the data flow, then by adjusted p.
     """
     waiting = sorted(tests, key=_onset_low)
     ordered: list[MetricTest] = []
     while waiting:
-        horizon = min(_onset_high(test) for test in waiting)
+        horizon = min(_onset_high(test) for test in waiting) + slack
         together = [test for test in waiting if _onset_low(test) <= horizon]
         ordered += sorted(together, key=lambda test: (STAGES.index(test.stage), test.p_adjusted))
         waiting = [test for test in waiting if _onset_low(test) > horizon]
@@ -152,7 +170,8 @@ def _onset_high(test: MetricTest) -> float:
 
 
 def _metric_finding(env: EnvJudgement, test: MetricTest) -> Finding:
-    size = "" if test.effect is None else f", mine - reference = {test.effect:+.4g} {test.unit}"
+    unit = f" {test.unit}" if test.unit else ""
+    size = "" if test.effect is None else f", mine - reference = {test.effect:+.4g}{unit}"
     when = ""
     if test.onset is not None:
         when = f", begins between env steps {test.onset.low} and {test.onset.high}"

@@ -41,16 +41,30 @@ def env(env_id, *metrics):
 def test_earlier_onset_comes_first():
     late = metric("a", stage="target", onset=(500, 600))
     early = metric("b", stage="step", onset=(100, 200))
-    assert [one.metric for one in order_metrics([late, early])] == ["b", "a"]
+    assert [one.metric for one in order_metrics([late, early], slack=0)] == ["b", "a"]
 
 
 def test_onsets_that_cannot_be_told_apart_follow_the_data_flow():
     step = metric("update_norm", stage="step", onset=(100, 300), p=0.001)
     target = metric("td_target.mean", stage="target", onset=(150, 250), p=0.04)
-    assert [one.metric for one in order_metrics([step, target])] == [
+    assert [one.metric for one in order_metrics([step, target], slack=0)] == [
         "td_target.mean",
         "update_norm",
     ]
+
+
+def test_onsets_within_the_slack_follow_the_data_flow():
+    loss = metric("loss", stage="loss", onset=(1, 100))
+    target = metric("td_target.mean", stage="target", onset=(150, 250))
+    ordered = order_metrics([loss, target], slack=100)
+    assert [one.metric for one in ordered] == ["td_target.mean", "loss"]
+
+
+def test_reductions_of_one_tap_are_one_finding():
+    mean = metric("td_target.mean", stage="target", onset=(1, 2), p=0.02)
+    std = metric("td_target.std", stage="target", onset=(1, 2), p=0.01)
+    (finding,) = find_divergences([env("E1", mean, std)], [], [])
+    assert finding.quantity == "td_target.std"
 
 
 def test_findings_put_facts_before_sanity_before_traces_before_curves():

@@ -1,0 +1,1 @@
+"""Calibration and speed of harness.stats."""

@@ -130,10 +130,13 @@ def _side(panel: Axes, curves: Curves, its_band: Band, *, role: Role, look: _Loo
     """Draw every seed thin, the mean thick, its band, and a cross where a seed is not finite."""
     x, colour = curves.checkpoints, COLOURS[role]
     shown = drawable(curves.values)
-    dots = "." if len(x) < 3 else None
     if shown.size:
-        panel.plot(x, shown.T, color=colour, lw=look.thin, alpha=look.faint, marker=dots)
-    panel.plot(x, its_band.centre, color=colour, lw=look.thick, ls=LINES[role], marker=dots)
+        panel.plot(x, shown.T, color=colour, lw=look.thin, alpha=look.faint)
+    panel.plot(x, its_band.centre, color=colour, lw=look.thick, ls=LINES[role])
+    for row in (*shown, its_band.centre):
+        lonely = _alone(row)
+        if np.isfinite(lonely).any():
+            panel.plot(x, lonely, color=colour, ls="", marker=".")
     if np.isfinite(its_band.low).any():
         low, high = its_band.low, its_band.high
         panel.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
@@ -143,21 +146,32 @@ def _side(panel: Axes, curves: Curves, its_band: Band, *, role: Role, look: _Loo
 
 
 def broken(curves: Curves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (x, y) of the last drawable point of each seed whose curve is not drawable after it.
+    """Return (x, y) of every drawable point next to a stretch that cannot be drawn.
 
-    A seed without any drawable point is marked at the first checkpoint, height 0, if it holds an
-    infinity or a value too large; NaN throughout is absence, not a broken curve.
+    NaN before the first drawable point is absence, not a broken curve. A seed without any
+    drawable point is marked at the first checkpoint, height 0, unless it is NaN throughout.
     """
     x, y = [], []
     for row in curves.values:
-        good = np.flatnonzero(np.isfinite(drawable(row)))
-        if len(good) and good[-1] < len(row) - 1:
-            x.append(float(curves.checkpoints[good[-1]]))
-            y.append(float(row[good[-1]]))
-        elif not len(good) and not np.isnan(row).all():
-            x.append(float(curves.checkpoints[0]))
-            y.append(0.0)
+        good = np.isfinite(drawable(row))
+        if not good.any():
+            if not np.isnan(row).all():
+                x.append(float(curves.checkpoints[0]))
+                y.append(0.0)
+            continue
+        marks = [int(index) for index in np.flatnonzero(good[:-1] & ~good[1:])]
+        first = int(np.argmax(good))
+        marks += [] if np.isnan(row[:first]).all() else [first]
+        x += [float(curves.checkpoints[index]) for index in marks]
+        y += [float(row[index]) for index in marks]
     return np.asarray(x), np.asarray(y)
+
+
+def _alone(row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the row with everything as NaN but points without a drawable neighbour."""
+    good = np.pad(np.isfinite(row), 1)
+    lonely: NDArray[np.float64] = np.where(good[:-2] | good[2:], np.nan, row)
+    return lonely
 
 
 def _mark(panel: Axes, checkpoints: NDArray[np.int64], test: MetricTest | None) -> None:
@@ -217,7 +231,7 @@ def _handles_of(pairs: Sequence[Pair], tests: Sequence[MetricTest]) -> list[Any]
         handles.append(Line2D([], [], **line, label="difference begins here"))
     if any(len(broken(one)[0]) for pair in pairs for one in pair):
         cross: dict[str, Any] = {"color": "#777777", "marker": "x", "ls": ""}
-        handles.append(Line2D([], [], **cross, label="NaN or infinite from here"))
+        handles.append(Line2D([], [], **cross, label="NaN, infinite or missing next"))
     return handles
 
 

@@ -88,7 +88,8 @@ def pictures(env: EnvJudgement) -> tuple[Picture, ...]:
             "learning-curves",
             f"Learning curves ({sizes}). Thin: one line per seed. Thick: mean over seeds, with a "
             "pointwise 95 % bootstrap band. Yellow: where the two sides are shown to differ. The "
-            "bar on top: the interval in which the difference begins. ×: NaN or infinite after it.",
+            "bar on top: the interval in which the difference begins. ×: next to it the curve is "
+            "NaN, infinite or missing.",
         ),
         (
             "final-performance",

@@ -53,6 +53,7 @@ def endpoints(env: EnvJudgement) -> Table:
         for test in env.endpoints
     ]
     level = words.percent(env.endpoints[0].mine.level) if env.endpoints else ""
+    level = level.replace(" ", "\u00a0")
     head = (
         "endpoint (reward)",
         f"mine [{level}]",

@@ -78,7 +78,8 @@ def test_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch)
     before = path.read_bytes()
 
     def fail(*_, **__):
-        raise OSError("full")
+        msg = "full"
+        raise OSError(msg)
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
     with pytest.raises(OSError, match="full"):

@@ -61,7 +61,7 @@ def test_to_html_of_hostile_names_holds_no_script_handler_or_foreign_address(hos
 
 
 def test_to_html_of_hostile_names_holds_no_control_or_bidi_characters(hostile_page):
-    assert not [c for c in hostile_page if c != "\n" and not c.isprintable()]
+    assert not [c for c in hostile_page if c not in "\n\xa0" and not c.isprintable()]
 
 
 def test_to_html_has_policy_viewport_and_both_colour_schemes(hostile_page):

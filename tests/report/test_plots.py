@@ -55,6 +55,17 @@ def short_tests():
     return tuple(replace(t, significant=((0, 0), (2, 3)) if t.significant else ()) for t in tests)
 
 
+def test_curve_of_a_single_drawable_point_shows_it_as_a_dot():
+    curves = pair_evidence(*ODD["huge"]).curves["CartPole-v1"]
+    with plot_style.style():
+        env = replace(samples.env(), metrics=())
+        figure = plot_curves.learning_curves(env, curves["episode_return"], ("a", "b"))
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "."]
+    assert dots
+    for line in dots:
+        assert line.get_ydata()[-1] == 1.0
+
+
 def test_draw_without_seeds_on_one_side_still_draws_the_other():
     found = pair_evidence(np.empty((0, 4)), [[1, 2, 3, 4]])
     found = replace(found, finals={"CartPole-v1": ((), (4.0,))})
@@ -167,18 +178,20 @@ def test_traces_without_curves_is_none():
 
 
 @pytest.mark.parametrize(
-    ("row", "mark"),
+    ("row", "marks"),
     [
-        ([1, 2, NAN, NAN], (200.0, 2.0)),
-        ([NAN, 2, 3, 4], None),
-        ([NAN] * 4, None),
-        ([INF] * 4, (100.0, 0.0)),
-        ([1, 2, 3, INF], (300.0, 3.0)),
+        ([1, 2, NAN, NAN], [(200.0, 2.0)]),
+        ([NAN, 2, 3, 4], []),
+        ([NAN] * 4, []),
+        ([INF] * 4, [(100.0, 0.0)]),
+        ([1, 2, 3, INF], [(300.0, 3.0)]),
+        ([1e308, -1e308, 5, 6], [(300.0, 5.0)]),
+        ([1, NAN, 3, NAN], [(100.0, 1.0), (300.0, 3.0)]),
     ],
 )
-def test_broken_marks_where_a_curve_ends_and_not_where_it_is_absent(row, mark):
+def test_broken_marks_where_a_curve_ends_and_not_where_it_is_absent(row, marks):
     x, y = plot_curves.broken(Curves("m", CHECKPOINTS, np.array([row], dtype=float), (0,)))
-    assert list(zip(x, y, strict=True)) == ([] if mark is None else [mark])
+    assert list(zip(x, y, strict=True)) == marks
 
 
 def test_legend_of_environments_shows_names_with_leading_underscore():

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -21,6 +21,7 @@ from harness.records import Outcome, ProgressSink, RunRecord, RunSpec
 from harness.run.contracts import Releasable, RunStore
 from harness.run.failure import Ending, explain, stderr_tail
 from harness.run.limits import Limits, memory_per_run
+from harness.run.preload import MODULES
 from harness.run.supervisor import ActiveRun, Launcher, request_for
 
 # Between two looks at progress, seconds; also the longest time that a signal goes unnoticed.
@@ -48,6 +49,7 @@ class LocalExecutor:
         jobs: int,
         limits: Limits | None = None,
         progress: ProgressSink | None = None,
+        preload: Sequence[str] = MODULES,
     ) -> None:
         self._store = store
         self._jobs = max(1, jobs)
@@ -55,7 +57,7 @@ class LocalExecutor:
         memory_bytes = limits.memory_bytes or memory_per_run(self._jobs)
         self._limits = dataclasses.replace(limits, memory_bytes=memory_bytes)
         self._progress = progress
-        self._launcher = Launcher()
+        self._launcher = Launcher(preload)
         self._ready: deque[RunRecord] = deque()
         self._queue: dict[str, RunSpec] = {}
         self._retry_at_s: dict[str, float] = {}
@@ -216,7 +218,7 @@ class LocalExecutor:
         active.leash.close()
         del self._active[active.run.key]
         report = active.report()
-        if report is None and not self._launcher.is_alive():
+        if report is None and self._launcher.has_ended():
             words = self._launcher.last_words()
             if words:
                 self._store.discard(active.work_dir)

@@ -18,6 +18,7 @@ import signal
 import socket
 import struct
 import traceback
+from collections.abc import Sequence
 from typing import NoReturn
 
 from harness.run.guardian import guard
@@ -29,12 +30,12 @@ LENGTH = struct.Struct("!I")
 REAP_INTERVAL_S = 0.5
 
 
-def serve(descriptor: int) -> None:
-    """Serve requests from the socket `descriptor` until its other end closes."""
+def serve(descriptor: int, modules: Sequence[str]) -> None:
+    """Import `modules`, then serve requests from the socket `descriptor` until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = socket.socket(fileno=descriptor)
     adopt_orphans()
-    preload()
+    preload(modules)
     gc.collect()
     gc.freeze()
     guardians: set[int] = set()

@@ -1,12 +1,13 @@
 """What every run needs, imported once in the launcher, so that starting a run is a mere fork.
 
-Importing this module imports torch, numpy and gymnasium; SB3 is loaded by name, when installed.
+All by name, and only what is installed: harness never imports SB3 by a statement of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Sequence
 
 # Imported when installed, in this order. torch._dynamo: the first optimiser that a process makes
 # imports it (1.1 s, measured with torch 2.13). The rest are loaded late by libraries themselves.
@@ -24,7 +25,7 @@ MODULES = (
 )
 
 
-def preload(modules: tuple[str, ...] = MODULES) -> None:
+def preload(modules: Sequence[str]) -> None:
     """Import the modules that are installed; one that is missing is met again by its user."""
     for name in modules:
         with contextlib.suppress(ImportError):

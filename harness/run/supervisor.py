@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
@@ -36,16 +36,19 @@ ENVIRONMENT = {
 # Run inside the launcher's interpreter: the supervisor's import path, then serve.
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from harness.run.launcher import serve; serve(int(sys.argv[2]))"
+    "from harness.run.launcher import serve; serve(int(sys.argv[2]), sys.argv[3:])"
 )
 
 MAX_REPORT_BYTES = 1 << 16
+# A process closes its sockets so long, at most, before it can be seen to have ended.
+DEATH_S = 0.3
 
 
 class Launcher:
     """The launcher process; started at the first run, again if it died."""
 
-    def __init__(self) -> None:
+    def __init__(self, preload: Sequence[str]) -> None:
+        self._preload = preload
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
         self._log: IO[bytes] | None = None
@@ -80,7 +83,7 @@ class Launcher:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         path = json.dumps([entry or os.getcwd() for entry in sys.path])  # noqa: PTH109
         self._process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, path, str(theirs.fileno())],
+            [sys.executable, "-c", BOOT, path, str(theirs.fileno()), *self._preload],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._log,
@@ -115,9 +118,13 @@ class Launcher:
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return clean_line(lines[-1]) if lines else ""
 
-    def is_alive(self) -> bool:
-        """Return whether the launcher process runs."""
-        return self._process is not None and self._process.poll() is None
+    def has_ended(self) -> bool:
+        """Return whether the launcher process has ended, or does so within DEATH_S."""
+        if self._process is None:
+            return True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(DEATH_S)
+        return self._process.poll() is not None
 
     def _last_words(self) -> str:
         words = self.last_words() or "it said nothing"

@@ -6,7 +6,7 @@ copies of Q into Q_hat, epsilon the chance of a random action. Hyperparameters h
 stable-baselines3 (SB3). Details that matter, most of them silent when wrong:
 
 1. Warm-up. The first `learning_starts` env steps take uniformly random actions and train nothing.
-2. Rounds. `train_freq` env steps are made, then `gradient_steps` updates (-1: as many as env steps).
+2. Rounds. `train_freq` env steps are made, then `gradient_steps` updates (-1: as many as steps).
    Rounds are whole, so a run may be a little longer than `total_timesteps`.
 3. Terminated is not truncated. A terminal state has no future: its target is r alone. At a time
    limit the episode stops but the future would go on: its target bootstraps from the real last
@@ -20,11 +20,11 @@ stable-baselines3 (SB3). Details that matter, most of them silent when wrong:
    warm-up, by Q_hat <- tau Q + (1 - tau) Q_hat; with tau = 1 this is the paper's copy.
 8. Minibatches are drawn uniformly, with replacement, over everything that D holds.
 9. Only the first reset of the environment is seeded; later ones continue its random stream.
-10. Weights and biases start at PyTorch's defaults; a ReLU follows each hidden layer, not the output.
+10. Weights and biases start at PyTorch's defaults; a ReLU follows each hidden layer only.
 
 All ten are as in SB3 2.9. Where SB3 departs from this file, without consequence for the algorithm:
-it steps several environments at once; it takes `train_freq` in episodes too; its random numbers come
-from global generators; and with learning_starts = 0 its very first action has an epsilon of 0.
+it steps several environments at once; it takes `train_freq` in episodes too; it draws from global
+random generators; and with learning_starts = 0 its very first action has an epsilon of 0.
 """
 
 from __future__ import annotations
@@ -131,7 +131,6 @@ class DQN:
 
     def step(self, obs: Observation, epsilon: float) -> Observation:
         """Make one env step from `obs`, store the transition, return the next observation."""
-        obs = tap("obs", obs)
         action = self.act(obs, epsilon)
         next_obs, reward, terminated, truncated, _ = self.env.step(action)
         transition = {
@@ -142,7 +141,8 @@ class DQN:
             "terminated": terminated,
         }
         self.D.store(tap("transition", transition))
-        return self.env.reset()[0] if terminated or truncated else next_obs
+        following: Observation = self.env.reset()[0] if terminated or truncated else next_obs
+        return following
 
     def update(self) -> None:
         """Take one gradient step on the Huber loss of y - Q(phi, a) over a minibatch from D."""

@@ -17,7 +17,8 @@ from harness.records import Json, RunSpec
 from harness.run.observe.taps import TapWatch
 from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault, Writer
 
-# Sampled actions in one point of action.mean and action.std: one point every 100 env steps.
+# Sampled env steps in one point of the env clock's metrics (mean over the samples; for action.std
+# the spread of their actions): one point every 100 env steps.
 SAMPLES_PER_POINT = 10
 
 NUMERIC_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
@@ -123,7 +124,6 @@ class EnvWatch:
         """Write what has been sampled since the last point."""
         if self._group.n_samples:
             self._write_group()
-        self._write_tapped()
 
     def facts(self) -> dict[str, Json]:
         """Return the exact observations of the environments."""
@@ -158,7 +158,6 @@ class EnvWatch:
     def _sample(self, record: EnvRecord, action: Any) -> None:
         env_step = self._clock.env_steps
         self._next_sample = (env_step - 1) // MEASURE_EVERY * MEASURE_EVERY + MEASURE_EVERY + 1
-        self._write_tapped()
         group = self._group
         if record.has_numeric_actions:
             group.actions.extend(np.asarray(action, dtype=np.float64).ravel().tolist())
@@ -166,15 +165,9 @@ class EnvWatch:
         if group.n_samples == SAMPLES_PER_POINT:
             self._write_group()
 
-    def _write_tapped(self) -> None:
-        """Write the env clock's taps with the env step that they were measured at."""
-        values = self._taps.take_env_values()
-        if values:
-            self._writer.metrics(self._taps.env_values_step, values)
-
     def _write_group(self) -> None:
         group, self._group = self._group, _Group()
-        values = {"reward.mean": group.reward_sum / group.n_steps}
+        values = {"reward.mean": group.reward_sum / group.n_steps, **self._taps.take_env_values()}
         if group.actions:
             n = len(group.actions)
             mean = sum(group.actions) / n

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.nn.utils import get_total_norm
 
 from harness.records import Json
 from harness.run.observe.taps import TapWatch
@@ -178,8 +177,8 @@ class OptimiserWatch:
         watched.before = [p.detach().clone() for p in parameters]
 
     def _measure_after(self, watched: _Optimiser) -> None:
-        parameters = [p.detach() for p in watched.parameters()]
-        changes = [p - b for p, b in zip(parameters, watched.before, strict=True)]
+        parameters = watched.parameters()
+        changes = torch._foreach_sub(parameters, watched.before)
         env_steps = self._clock.env_steps
         values = watched.values
         values["param_norm"] = _norm(parameters)
@@ -216,10 +215,10 @@ class OptimiserWatch:
         return digest.hexdigest()
 
 
-def _norm(tensors: list[torch.Tensor]) -> float:
+def _norm(tensors: Sequence[torch.Tensor]) -> float:
     """Return the Euclidean norm over all elements of all tensors."""
-    dense = [t.coalesce().values() if t.is_sparse else t for t in tensors]
-    return float(get_total_norm(dense)) if dense else 0.0
+    dense = [t.coalesce().values() if t.is_sparse else t for t in tensors if t.numel()]
+    return math.hypot(*map(float, torch._foreach_norm(dense))) if dense else 0.0
 
 
 def _covers(clipped: list[torch.Tensor], with_grad: list[torch.Tensor]) -> bool:

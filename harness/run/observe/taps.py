@@ -16,11 +16,10 @@ from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault
 
 @dataclass(slots=True)
 class _Tap:
-    """One tap of the card; `due` is the count of its clock at which it is measured next."""
+    """One tap of the card; `due` is the env step at which one on the env clock is measured next."""
 
-    name: str
-    is_env_clock: bool
-    due: int
+    clock: str
+    due: int = MEASURE_EVERY
     is_seen: bool = False
 
 
@@ -30,27 +29,23 @@ class TapWatch:
     A tap on the env clock is measured when 10, 20, 30 ... env steps have been made (before
     `total_timesteps`), so that tapping just before an action or just after the step before it makes
     no difference. A tap on the update clock is measured in updates 1, 11, 21 ... of the first
-    optimiser; when it fires several times within one update, the last value counts.
+    optimiser; when it fires several times within one update, the last value counts. A tap with any
+    other clock is part of the vocabulary and not measured.
 
     Attributes:
-        env_values_step: env steps made when the env clock's taps were last measured.
         updates: steps made by the first optimiser; the optimiser watch keeps it current.
     """
 
     def __init__(
         self, taps: Mapping[str, str], clock: Clock, fault: Fault, *, total_timesteps: int
     ) -> None:
-        self._taps = {
-            name: _Tap(name, kind == "env_step", MEASURE_EVERY if kind == "env_step" else 0)
-            for name, kind in taps.items()
-        }
+        self._taps = {name: _Tap(kind) for name, kind in taps.items()}
         self._clock = clock
         self._fault = fault
         self._total_timesteps = total_timesteps
-        self._env_values: dict[str, float] = {}
+        self._env_values: dict[str, list[float]] = {}
         self._update_values: dict[str, float] = {}
         self._unknown: dict[str, tuple[str, ...]] = {}
-        self.env_values_step = 0
         self.updates = 0
 
     def handle(self, name: str, value: Any) -> Any:
@@ -60,20 +55,20 @@ class TapWatch:
             self._note_unknown(name)
             return value
         tap.is_seen = True
-        if tap.is_env_clock:
+        if tap.clock == "env_step":
             count = self._clock.env_steps
             if count >= tap.due and count < self._total_timesteps:
                 tap.due = (count // MEASURE_EVERY + 1) * MEASURE_EVERY
-                self.env_values_step = count
-                self._measure(self._env_values, name, value)
-        elif self.updates % MEASURE_EVERY == 0:
-            self._measure(self._update_values, name, value)
+                for metric, measured in self._measure(name, value).items():
+                    self._env_values.setdefault(metric, []).append(measured)
+        elif tap.clock == "update" and self.updates % MEASURE_EVERY == 0:
+            self._update_values.update(self._measure(name, value))
         return value
 
     def take_env_values(self) -> dict[str, float]:
-        """Return what the env clock's taps measured since the last call, and forget it."""
+        """Return the env clock's taps, averaged over the measurements since the last call."""
         values, self._env_values = self._env_values, {}
-        return values
+        return {name: sum(measured) / len(measured) for name, measured in values.items()}
 
     def take_update_values(self) -> dict[str, float]:
         """Return what the update clock's taps measured since the last call, and forget it."""
@@ -83,15 +78,16 @@ class TapWatch:
     def facts(self) -> dict[str, Json]:
         """Return which taps were never seen, and which are no taps of this algorithm."""
         return {
-            "unseen_taps": sorted(tap.name for tap in self._taps.values() if not tap.is_seen),
+            "unseen_taps": sorted(name for name, tap in self._taps.items() if not tap.is_seen),
             "unknown_taps": {name: list(near) for name, near in sorted(self._unknown.items())},
         }
 
-    def _measure(self, into: dict[str, float], name: str, value: Any) -> None:
+    def _measure(self, name: str, value: Any) -> dict[str, float]:
         try:
-            into.update(scalars(name, value))
+            return scalars(name, value)
         except Exception as error:  # noqa: BLE001 - watching must never break the watched code
             self._fault.note(f"tap {name!r}", error)
+            return {}
 
     def _note_unknown(self, name: str) -> None:
         if name not in self._unknown:

@@ -154,7 +154,7 @@ def _roots(start: Path) -> tuple[Path, ...]:
     project = next(marked, top)
     roots = dict.fromkeys((start.parent, top, project, project / "src"))
     # An installed side counts its own package as local, and its neighbours there as installed.
-    return tuple(root for root in roots if not _is_installed(root) or root == start.parent)
+    return tuple(root for root in roots if not is_installed(root) or root == start.parent)
 
 
 @cache
@@ -170,7 +170,7 @@ def _local_root(top: str) -> Path | None:
     if not places or spec.origin in ("built-in", "frozen"):
         return None
     place = Path(places[0])
-    return None if _is_installed(place) else place.resolve().parent
+    return None if is_installed(place) else place.resolve().parent
 
 
 @cache
@@ -179,7 +179,8 @@ def _installed_folders() -> tuple[Path, ...]:
     return tuple({Path(sysconfig.get_path(key)).resolve() for key in keys})
 
 
-def _is_installed(place: Path) -> bool:
+def is_installed(place: Path) -> bool:
+    """Return whether a path lies in the standard library or among installed packages."""
     resolved = place.resolve()
     if "site-packages" in resolved.parts or "dist-packages" in resolved.parts:
         return True

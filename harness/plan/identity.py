@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.plan.closure import Closure, closure
+from harness.plan.closure import Closure, closure, is_installed
 from harness.records import Json, RunSpec, SideSpec
 
 THREADS = 1  # torch threads of every run; more make two runs side by side far slower
@@ -103,7 +103,7 @@ def env_fingerprint(env_id: str) -> Mapping[str, str]:
         if module.startswith(prefix):
             return _first_installed(distributions)
     file = _locate(module)
-    if file is None:
+    if file is None or is_installed(file):
         return _versions_of([module.partition(".")[0]])
     files = _closure(file)
     return {

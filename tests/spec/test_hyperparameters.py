@@ -1,0 +1,90 @@
+import pytest
+
+from harness.errors import UnknownName, UsageError
+from harness.spec.cards import Hyperparameter, card
+from harness.spec.hyperparameters import check_settings, check_value, split_assignments
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("gamma=0.9", 0.9),
+        ("gamma = 0.9", 0.9),
+        ("net_arch=[64, 64]", [64, 64]),
+        ("buffer_size=50_000", 50_000),
+        ("learning_rate=lin_1e-3", "lin_1e-3"),
+        ("x=a=b", "a=b"),
+        ("x=1\ny = 2", "1\ny = 2"),
+        ("x=", ""),
+    ],
+)
+def test_split_assignments_reads_toml_literals_and_falls_back_to_text(word, value):
+    assert list(split_assignments([word]).values()) == [value]
+
+
+def test_split_assignments_repeated_name_keeps_the_last():
+    assert split_assignments(["gamma=0.9", "gamma=0.8"]) == {"gamma": 0.8}
+
+
+@pytest.mark.parametrize("word", ["gamma", "=3", " =3", ""])
+def test_split_assignments_malformed_word_shows_the_form(word):
+    with pytest.raises(UsageError, match=r"expected name=value, got"):
+        split_assignments([word])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "canonical"),
+    [
+        ("gamma", 1, 1.0),
+        ("buffer_size", 1e5, 100_000),
+        ("learning_rate", "lin_1e-3", "lin_0.001"),
+        ("train_freq", [1, "episode"], [1, "episode"]),
+        ("train_freq", 4.0, 4),
+        ("gradient_steps", -1, -1),
+    ],
+)
+def test_check_settings_makes_values_canonical(name, value, canonical):
+    checked = check_settings(card("dqn"), {name: value})[name]
+    assert (checked, type(checked)) == (canonical, type(canonical))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("gamma", "high", "expected a number from 0 to 1, got 'high'"),
+        ("gamma", 1.5, "expected a number from 0 to 1, got 1.5"),
+        ("gamma", True, "got True"),
+        ("gamma", float("nan"), "got nan"),
+        ("batch_size", 0, "expected a whole number, at least 1, got 0"),
+        ("batch_size", 3.5, "expected a whole number"),
+        ("learning_rate", "cos_1e-3", "linear fall"),
+        ("learning_rate", "lin_-1", "linear fall"),
+        ("train_freq", [1, "epoch"], "episode"),
+        ("net_arch", 64, "a list of whole numbers"),
+        ("net_arch", [64, "big"], "a list of whole numbers"),
+        ("net_arch", [0], "a list of whole numbers"),
+    ],
+)
+def test_check_settings_wrong_value_says_expected_and_seen(name, value, expected):
+    with pytest.raises(UsageError) as caught:
+        check_settings(card("dqn"), {name: value})
+    assert expected in str(caught.value)
+    assert f"--set {name}:" in str(caught.value)
+    assert "default" in str(caught.value)
+
+
+def test_check_settings_other_librarys_name_is_answered_with_sb3s():
+    with pytest.raises(UsageError, match=r"Use --set learning_rate="):
+        check_settings(card("dqn"), {"lr": 1e-3})
+
+
+def test_check_settings_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UnknownName, match=r"unknown hyperparameter 'gama'.*did you mean 'gamma'"):
+        check_settings(card("dqn"), {"gama": 0.9})
+
+
+def test_check_value_choice_lists_the_words():
+    row = Hyperparameter("kind", "choice", "a", "which", choices=("a", "b"))
+    assert check_value(row, "b") == "b"
+    with pytest.raises(UsageError, match=r"expected one of a, b, got 'c'"):
+        check_value(row, "c")

@@ -45,7 +45,9 @@ def look_next(
     if decision.verdict == "diverged":
         return tuple(dict.fromkeys(finding.look_next for finding in findings))[:3]
     if decision.verdict == "invalid":
-        return tuple(f"{run.role}, {run.env_id}, seed {run.seed}: {run.message}" for run in runs)[:3]
+        return tuple(f"{run.role}, {run.env_id}, seed {run.seed}: {run.message}" for run in runs)[
+            :3
+        ]
     if decision.verdict == "parity":
         return ()
     return tuple(sentence for env in envs for sentence in _missing(env))
@@ -66,13 +68,13 @@ def _missing(env: EnvJudgement) -> list[str]:
     if not open_endpoints:
         return sentences
     if any(seeds is None for seeds in needed):
-        sentences.append(f"{env.env_id}: equivalence at this margin is out of reach of more seeds")
         return sentences
     seeds = max(seeds for seeds in needed if seeds is not None)
     more = max(seeds - n, 0)
+    cost = 2 * more * env.total_timesteps
     sentences.append(
-        f"{env.env_id}: if the two are the same, about {seeds} seeds per side show it "
-        f"({more} more each, {2 * more * env.total_timesteps:,} env steps): --seeds {seeds}"
+        f"{env.env_id}: go on with --seeds {seeds} to show that the two are the same, if they are: "
+        f"{more} more seeds per side, {cost:,} env steps"
     )
     return sentences
 

@@ -61,7 +61,7 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         env_steps_spent=env_steps_spent(gathered),
         asked=spec.asked,
         provenance=_provenance(gathered),
-        notes=_notes(last, aggregate),
+        notes=_notes(aggregate),
     )
 
 
@@ -117,11 +117,8 @@ def _provenance(gathered: Gathered) -> Mapping[str, Json]:
     return sides
 
 
-def _notes(look: LookJudgement, aggregate: AggregateResult) -> tuple[str, ...]:
-    return (
-        *(f"{env.env_id}: {note}" for env in look.envs for note in env.notes),
-        *(
-            f"{env_id}: not part of the aggregate: {reason}"
-            for env_id, reason in aggregate.excluded.items()
-        ),
+def _notes(aggregate: AggregateResult) -> tuple[str, ...]:
+    return tuple(
+        f"{env_id}: not part of the aggregate: {reason}"
+        for env_id, reason in aggregate.excluded.items()
     )

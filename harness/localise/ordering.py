@@ -172,9 +172,6 @@ def _onset_high(test: MetricTest) -> float:
 def _metric_finding(env: EnvJudgement, test: MetricTest) -> Finding:
     unit = f" {test.unit}" if test.unit else ""
     size = "" if test.effect is None else f", mine - reference = {test.effect:+.4g}{unit}"
-    when = ""
-    if test.onset is not None:
-        when = f", begins between env steps {test.onset.low} and {test.onset.high}"
     return Finding(
         level=test.family,
         env_id=env.env_id,
@@ -182,7 +179,7 @@ def _metric_finding(env: EnvJudgement, test: MetricTest) -> Finding:
         quantity=test.metric,
         summary=(
             f"{test.metric} differs (adjusted p = {test.p_adjusted:.3g}, "
-            f"n = {env.n_mine} and {env.n_reference} seeds{size}{when})"
+            f"n = {env.n_mine} and {env.n_reference} seeds{size})"
         ),
         look_next=look_next(test.component, quantity=test.metric),
         onset=test.onset,

@@ -75,7 +75,10 @@ def test_findings_put_facts_before_sanity_before_traces_before_curves():
     findings = find_divergences([env("E1", curve, trace)], [fact], [sanity])
     assert [one.level for one in findings] == ["fact", "sanity", "trace", "curve"]
     assert findings[0].summary == "n_updates: mine [2], reference [1] (factor 2)"
-    assert "begins between env steps 1 and 2" in findings[2].summary
+    assert findings[2].summary == (
+        "loss differs (adjusted p = 0.01, n = 5 and 5 seeds, mine - reference = +1 reward)"
+    )
+    assert findings[2].onset == Onset(1, 2, 0.9)
 
 
 def test_easiest_environment_comes_first_within_a_level():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +15,11 @@ from harness.stats.grid import EndpointValues, area_under_curve, final_performan
 from harness.stats.power import Spread, minimum_detectable, seeds_for_parity
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from harness.records import Curves
+
+    FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -104,15 +107,11 @@ def _difference(values: EndpointValues, rules: EndpointRules) -> Interval:
     return Interval(_mean(mine) - _mean(reference), math.nan, math.nan, rules.level)
 
 
-def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    return _quiet(lambda: float(values.mean())) if len(values) else math.nan
+def _mean(values: FloatArray) -> float:
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no mean: NaN
+        return float(values.mean()) if len(values) else math.nan
 
 
-def _sd(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    return _quiet(lambda: float(values.std(ddof=1))) if len(values) > 1 else math.nan
-
-
-def _quiet(compute: Callable[[], float]) -> float:
-    """Return the result; infinities may meet (inf - inf is NaN, which is what we report)."""
-    with np.errstate(invalid="ignore"):
-        return compute()
+def _sd(values: FloatArray) -> float:
+    is_usable = len(values) > 1 and np.isfinite(values).all()
+    return float(values.std(ddof=1)) if is_usable else math.nan

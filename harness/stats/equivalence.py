@@ -121,12 +121,17 @@ def difference_interval(
 
 
 def mean_interval(values: FloatArray, *, level: float) -> Interval:
-    """Return the mean with Student's interval; limits are NaN with fewer than 2 values."""
-    if len(values) < 2:
+    """Return the mean with Student's interval.
+
+    Limits are NaN with fewer than 2 values or with a value that is not finite; the mean is NaN
+    without values, else what arithmetic with NaN and infinities gives.
+    """
+    with np.errstate(invalid="ignore"):
         estimate = float(values.mean()) if len(values) else math.nan
+    if len(values) < 2 or not np.isfinite(values).all():
         return Interval(estimate, math.nan, math.nan, level)
-    half = float(stdtrit(len(values) - 1, 0.5 + level / 2.0)) * _error_of_mean(values)
-    estimate = float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, 0.5 + level / 2.0)) * error
     return Interval(estimate, estimate - half, estimate + half, level)
 
 
@@ -200,10 +205,6 @@ def _one_sided_p(slack: _Estimate) -> float:
     if slack.error == 0.0:
         return 0.0 if slack.value > 0.0 else 1.0
     return float(stdtr(slack.df, -slack.value / slack.error))
-
-
-def _error_of_mean(values: FloatArray) -> float:
-    return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
 def _is_constant(values: FloatArray) -> bool:

@@ -51,7 +51,8 @@ def test_look_levels_for_equivalence_leave_the_error_rate_to_late_looks():
 @pytest.mark.parametrize(
     ("looks", "least", "n", "message"),
     [((), (), 1, "increasing"), ((5, 5), (0, 0), 1, "increasing"),
-     ((0, 5), (0, 0), 1, "increasing"), ((3, 5), (0.0,), 1, "seen 1 for 2 looks"), ((3,), (0.0,), 0, "n_hypotheses")],
+     ((0, 5), (0, 0), 1, "increasing"), ((3, 5), (0.0,), 1, "seen 1 for 2 looks"),
+     ((3,), (0.0,), 0, "n_hypotheses")],
 )  # fmt: skip
 def test_look_levels_when_misused_then_says_what_was_seen(looks, least, n, message):
     with pytest.raises(ValueError, match=message):

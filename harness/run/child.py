@@ -190,8 +190,12 @@ def _message_of(error: BaseException) -> str:
 
 
 def _print_exception(error: BaseException) -> None:
+    """Print the traceback to stderr from the side's own first frame on."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
     try:
-        traceback.print_exception(error)
+        traceback.print_exception(type(error), error, frames)
     except Exception:  # noqa: BLE001 - stderr closed, or a hostile exception
         with contextlib.suppress(OSError):
             os.write(2, f"{type(error).__name__}\n".encode())

@@ -83,15 +83,20 @@ class LocalExecutor:
         trace: TracebackType | None,
     ) -> None:
         """End what still runs, keep what has finished, give claims and signals back."""
+        self._is_waiting = True
         try:
             self._end_all()
         finally:
+            for active in self._active.values():
+                active.leash.close()
             self._launcher.close()
             for claim in self._claims.values():
                 claim.release()
             self._claims.clear()
             for signum, handler in self._handlers.items():
                 signal.signal(signum, handler)  # type: ignore[arg-type]
+        if error is None:
+            self._raise_if_stopped()
 
     def submit(self, run: RunSpec) -> None:
         """Queue a run; a stored one is ready at once, as a record with is_cached=True."""

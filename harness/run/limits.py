@@ -17,6 +17,8 @@ STALL_S = 120.0
 WALL_S = 12 * 3600.0
 # Share of the machine's memory that all runs together may hold; the rest is for everything else.
 MEMORY_SHARE = 0.8
+# But never less than this for one run: the imports alone (mostly shared) count 300 MiB. Bytes.
+MIN_MEMORY_BYTES = 1 << 30
 # Captured of stdout and of stderr, each: the first bytes and the last ones.
 LOG_HEAD_BYTES = 1 << 20
 LOG_TAIL_BYTES = 256 << 10
@@ -63,4 +65,4 @@ def memory_per_run(jobs: int) -> int:
     total = psutil.virtual_memory().total
     with contextlib.suppress(OSError, ValueError):  # no such limit, or "max"
         total = min(total, int(CGROUP_LIMIT.read_text()))
-    return int(total * MEMORY_SHARE / jobs)
+    return max(MIN_MEMORY_BYTES, int(total * MEMORY_SHARE / jobs))

@@ -17,10 +17,13 @@ MODULES = (
     "torch._dynamo",
     "gymnasium",
     "gymnasium.vector",
+    "gymnasium.envs.classic_control",
+    "multiprocessing.forkserver",
     "stable_baselines3",
     "harness.run.child",
     "harness.run.load",
     "harness.run.observe",
+    "harness.run.provenance",
     "harness.store.trace",
 )
 

@@ -94,7 +94,7 @@ class Launcher:
         theirs.close()
         self._requests = ours
 
-    def close(self, patience_s: float = 2.0) -> None:
+    def close(self, patience_s: float = 0.5) -> None:
         """End the launcher; guardians whose leashes are closed end by themselves."""
         if self._requests is not None:
             self._requests.close()

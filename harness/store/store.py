@@ -306,7 +306,7 @@ def _check_same_run(folder: Path, done: Done, run: RunSpec) -> None:
 
 
 def _identity(run: RunSpec) -> RunSpec:
-    side = dataclasses.replace(run.side, name="", file=None, module=None, tap_map=None)
+    side = dataclasses.replace(run.side, name="", file=None, tap_map=None)
     return dataclasses.replace(run, side=side)
 
 

@@ -66,7 +66,7 @@ KINDS = {
     "hang": Kind(
         "train(call, 60, at(30, lambda: time.sleep(1000)))",
         Outcome.HUNG,
-        "hung at env step 29, update 0: no env step and no update for 1.5 s",
+        r"hung at env step 29, update 0: no env step and no update for [\d.]+ s",
         r"in <lambda>|in train",
     ),
     "stubborn": Kind(

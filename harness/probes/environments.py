@@ -18,7 +18,7 @@ Action = Any  # int of a Discrete(2), or (1,) float32 of a Box
 Step = tuple[Observation, float, bool, bool, dict[str, Any]]
 
 
-def _space(low: float, high: float) -> spaces.Box:
+def _space(low: float, high: float) -> spaces.Space[Any]:
     return spaces.Box(low, high, (1,), np.float32)
 
 
@@ -34,12 +34,11 @@ class _OneStep(gymnasium.Env[Observation, Action]):
     """
 
     contexts: tuple[float, ...] = (0.0,)
-    action_space: spaces.Space[Any] = spaces.Discrete(2)
+    is_continuous = False
 
     def __init__(self) -> None:
         self.observation_space = _space(-1.0, 1.0)
-        # A space carries a random generator: each environment needs its own.
-        self.action_space = _own(type(self).action_space)
+        self.action_space = _space(-1.0, 1.0) if self.is_continuous else spaces.Discrete(2)
         self._context = 0.0
 
     def reset(
@@ -58,12 +57,6 @@ class _OneStep(gymnasium.Env[Observation, Action]):
 
     def _reward(self, context: float, action: Action) -> float:
         raise NotImplementedError
-
-
-def _own(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    if isinstance(space, spaces.Discrete):
-        return spaces.Discrete(int(space.n))
-    return _space(-1.0, 1.0)
 
 
 class ConstantReward(_OneStep):
@@ -111,7 +104,7 @@ class ContinuousActionMatters(_OneStep):
     Isolates: the direction and scale of the policy gradient.
     """
 
-    action_space = _space(-1.0, 1.0)
+    is_continuous = True
 
     def _reward(self, context: float, action: Action) -> float:
         del context

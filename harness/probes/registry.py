@@ -44,7 +44,7 @@ _CLASSES = "harness.probes.environments"
 
 PROBES: tuple[Probe, ...] = (
     Probe(
-        env_id="parity/ConstantReward-v0",
+        env_id="probes/Reward-v0",
         number=1,
         entry_point=f"{_CLASSES}:ConstantReward",
         max_episode_steps=2,
@@ -54,7 +54,7 @@ PROBES: tuple[Probe, ...] = (
         isolates="the reward reaches the target",
     ),
     Probe(
-        env_id="parity/ObservedReward-v0",
+        env_id="probes/Observation-v0",
         number=2,
         entry_point=f"{_CLASSES}:ObservedReward",
         max_episode_steps=2,
@@ -64,7 +64,7 @@ PROBES: tuple[Probe, ...] = (
         isolates="the path from observation to value",
     ),
     Probe(
-        env_id="parity/TwoSteps-v0",
+        env_id="probes/Discount-v0",
         number=3,
         entry_point=f"{_CLASSES}:TwoSteps",
         max_episode_steps=3,
@@ -74,7 +74,7 @@ PROBES: tuple[Probe, ...] = (
         isolates="discount, bootstrap, next observation",
     ),
     Probe(
-        env_id="parity/ActionMatters-v0",
+        env_id="probes/Action-v0",
         number=4,
         entry_point=f"{_CLASSES}:ActionMatters",
         max_episode_steps=2,
@@ -84,7 +84,7 @@ PROBES: tuple[Probe, ...] = (
         isolates="arg-max, policy gradient",
     ),
     Probe(
-        env_id="parity/ContinuousActionMatters-v0",
+        env_id="probes/ContinuousAction-v0",
         number=4,
         entry_point=f"{_CLASSES}:ContinuousActionMatters",
         max_episode_steps=2,
@@ -95,7 +95,7 @@ PROBES: tuple[Probe, ...] = (
         action_type="continuous",
     ),
     Probe(
-        env_id="parity/ObservationTimesAction-v0",
+        env_id="probes/Pairing-v0",
         number=5,
         entry_point=f"{_CLASSES}:ObservationTimesAction",
         max_episode_steps=2,

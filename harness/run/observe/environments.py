@@ -64,7 +64,7 @@ class EnvWatch:
     def __init__(
         self, run: RunSpec, writer: Writer, *, clock: Clock, taps: TapWatch, fault: Fault
     ) -> None:
-        self._env_id = run.env_id.rpartition(":")[2]
+        self.env_id = run.env_id.rpartition(":")[2]
         self._n_envs = run.n_envs
         self._writer = writer
         self._clock = clock
@@ -78,6 +78,7 @@ class EnvWatch:
         self._n_episodes = 0
         self._n_unfinished = 0
         self._reward_abs_max = 0.0
+        self.last_made: EnvRecord | None = None
         self.is_live = True
 
     def stepped(
@@ -147,7 +148,7 @@ class EnvWatch:
         """Decide at the first step of an environment whether it is trained on."""
         if record.index == AUXILIARY or record.is_muted:
             return False
-        if record.env_id != self._env_id or len(self._training) >= self._n_envs:
+        if record.env_id != self.env_id or len(self._training) >= self._n_envs:
             record.index = AUXILIARY
             self.auxiliary_ids.append(record.env_id)
             return False
@@ -188,10 +189,15 @@ class EnvWatch:
         record.length, record.episode_return = 0, 0.0
 
 
-def record_of(env: gymnasium.Env[Any, Any]) -> EnvRecord:
-    """Return a fresh record that describes one environment, seen from outside its wrappers."""
+def record_of(env: gymnasium.Env[Any, Any], *, wanted: str) -> EnvRecord:
+    """Return a fresh record that describes one environment, seen from outside its wrappers.
+
+    Args:
+        wanted: the id to assume for an instance that carries none, if its class is of this id.
+    """
+    bare = env.unwrapped  # a wrapper would cache its spec when asked: watching must not do that
     return EnvRecord(
-        env_id=_id_of(env),
+        env_id=_id_of_class(type(bare), wanted) if bare.spec is None else bare.spec.id,
         description={
             **_spaces_of(env.observation_space, env.action_space),
             "wrapper_stack": _stack(env),
@@ -201,27 +207,42 @@ def record_of(env: gymnasium.Env[Any, Any]) -> EnvRecord:
     )
 
 
-def records_of_vector(envs: gymnasium.vector.VectorEnv[Any, Any, Any]) -> list[EnvRecord]:
-    """Return fresh records, one per parallel environment of a vector environment."""
-    spec = envs.spec
+def records_of_vector(
+    envs: gymnasium.vector.VectorEnv[Any, Any, Any], model: EnvRecord | None, *, wanted: str
+) -> list[EnvRecord]:
+    """Return fresh records, one per parallel environment of a vector environment.
+
+    Args:
+        model: a record of one environment like them, where one was seen.
+    """
     mode = envs.metadata.get("autoreset_mode")
-    space = envs.single_action_space
-    limit = (
-        None if spec is None else (spec.kwargs.get("max_episode_steps") or spec.max_episode_steps)
-    )
     return [
         EnvRecord(
-            env_id="" if spec is None else spec.id,
-            description={
-                **_spaces_of(envs.single_observation_space, space),
-                "wrapper_stack": [type(envs).__name__],
-                "time_limit": limit,
-            },
-            has_numeric_actions=isinstance(space, NUMERIC_SPACES),
+            env_id=model.env_id if model else _id_of_vector(envs, wanted),
+            description=model.description if model else _description_of_vector(envs),
+            has_numeric_actions=isinstance(envs.single_action_space, NUMERIC_SPACES),
             autoreset_mode=str(getattr(mode, "value", mode)),
         )
         for _ in range(envs.num_envs)
     ]
+
+
+def _id_of_vector(envs: gymnasium.vector.VectorEnv[Any, Any, Any], wanted: str) -> str:
+    """Return the id; for an AsyncVectorEnv over a class, an id registered for it."""
+    if envs.spec is not None:
+        return envs.spec.id
+    first = next(iter(getattr(envs, "env_fns", ())), None)
+    return _id_of_class(first, wanted) if isinstance(first, type) else ""
+
+
+def _description_of_vector(envs: gymnasium.vector.VectorEnv[Any, Any, Any]) -> dict[str, Json]:
+    spec = envs.spec
+    limit = None if spec is None else spec.kwargs.get("max_episode_steps", spec.max_episode_steps)
+    return {
+        **_spaces_of(envs.single_observation_space, envs.single_action_space),
+        "wrapper_stack": [type(envs).__name__],
+        "time_limit": limit,
+    }
 
 
 def _spaces_of(observation: spaces.Space[Any], action: spaces.Space[Any]) -> dict[str, Json]:
@@ -252,16 +273,11 @@ def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
     return min(limits, default=None)
 
 
-def _id_of(env: gymnasium.Env[Any, Any]) -> str:
-    """Return the gymnasium id; for a bare instance, the first id registered for its class."""
-    if env.spec is not None:
-        return env.spec.id
-    cls = type(env.unwrapped)
+def _id_of_class(cls: type, wanted: str) -> str:
+    """Return `wanted` if it is registered for `cls`, else the first such id, else the class."""
     place = f"{cls.__module__}:{cls.__qualname__}"
-    registered = (
-        spec.id for spec in gymnasium.registry.values() if spec.entry_point in (place, cls)
-    )
-    return next(registered, place)
+    ids = [s.id for s in gymnasium.registry.values() if s.entry_point in (place, cls)]
+    return wanted if wanted in ids else next(iter(ids), place)
 
 
 def layers_observed(env: Any, kind: type) -> Sequence[Any]:

@@ -152,6 +152,7 @@ def _watch_sync(patches: Patches, watch: EnvWatch) -> None:
 def _watch_async(patches: Patches, watch: EnvWatch) -> None:
     """Observe an AsyncVectorEnv from outside: its environments live in worker processes."""
     asyncs = _AsyncWatch(watch)
+    patches.replace(AsyncVectorEnv, "__init__", asyncs.init)
     for name in ("step_async", "step_wait", "reset_async", "reset_wait"):
         patches.replace(AsyncVectorEnv, name, getattr(asyncs, name))
 
@@ -162,6 +163,17 @@ class _AsyncWatch:
     def __init__(self, watch: EnvWatch) -> None:
         self._watch = watch
         self._states: WeakKeyDictionary[VectorEnv[Any, Any, Any], _AsyncState] = WeakKeyDictionary()
+
+    def init(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Describe the workers' environments by the one that the parent makes for its spaces."""
+
+        def initialised(envs: Any, *args: Any, **kwargs: Any) -> None:
+            self._watch.last_made = None
+            original(envs, *args, **kwargs)
+            record = VectorRecord(envs, self._watch, model=self._watch.last_made)
+            self._states[envs] = _AsyncState(record)
+
+        return initialised
 
     def step_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def noted(envs: Any, actions: Any) -> Any:

@@ -26,7 +26,7 @@ class ObservedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: gymnasium.Env[Any, Any], watch: EnvWatch) -> None:
         self._watch = watch
         super().__init__(env)
-        self._record = record_of(env)
+        self._record = watch.last_made = record_of(env, wanted=watch.env_id)
 
     @property
     def record(self) -> EnvRecord:
@@ -77,8 +77,14 @@ def _as_is(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
 class VectorRecord:
     """One vector environment whose parallel environments are only seen through it."""
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any], watch: EnvWatch) -> None:
-        self.records = records_of_vector(envs)
+    def __init__(
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        watch: EnvWatch,
+        *,
+        model: EnvRecord | None = None,
+    ) -> None:
+        self.records = records_of_vector(envs, model, wanted=watch.env_id)
         self._watch = watch
         self._spends_steps_on_resets = (
             envs.metadata.get("autoreset_mode") == AutoresetMode.NEXT_STEP

@@ -54,7 +54,7 @@ def _add_batch(cell: Cell, found: dict[str, int], *, n_trials: int) -> None:
     outcomes = [cell.trial(rng) for _ in range(n_trials)]
     found["trials"] += n_trials
     found["counted"] += sum(outcome is not None for outcome in outcomes)
-    found["events"] += sum(outcome is True for outcome in outcomes)
+    found["events"] += sum(bool(outcome) for outcome in outcomes)
 
 
 def table(cells: Sequence[Cell], counts: Counts) -> str:

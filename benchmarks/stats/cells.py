@@ -82,7 +82,9 @@ def _joint_false_alarm(rng: np.random.Generator, *, method: DifferenceTest) -> b
         pairs[f"metric_{k}"] = (_record(mine, f"metric_{k}"), _record(reference, f"metric_{k}"))
     options = FamilyOptions(method, n_permutations=N_PERMUTATIONS)
     tested = family_test(pairs, rng=rng, options=options)
-    return tested is not None and min(np.nanmin(p) for p in tested.p_adjusted.values()) <= ALPHA
+    return tested is not None and bool(
+        min(np.nanmin(p) for p in tested.p_adjusted.values()) <= ALPHA
+    )
 
 
 @dataclass(frozen=True)

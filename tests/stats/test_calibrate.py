@@ -40,6 +40,12 @@ def test_calibrate_when_split_into_two_calls_then_counts_are_those_of_one():
     assert whole[cell.name]["trials"] == 120
 
 
+def test_calibrate_when_trial_returns_numpy_bool_then_counted():
+    counts = {}
+    calibrate.calibrate([Cell("k", "w", 3, lambda rng: np.True_)], counts, scale=1.0, seconds=5.0)  # noqa: ARG005
+    assert counts["k | w"] == {"events": 3, "counted": 3, "trials": 3}
+
+
 def test_table_shows_exact_interval_and_what_did_not_count():
     cell = Cell("kind", "world", 10, bool)
     text = calibrate.table([cell], {cell.name: {"events": 5, "counted": 100, "trials": 120}})

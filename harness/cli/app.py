@@ -122,7 +122,7 @@ def compare(  # noqa: PLR0913 - one parameter per option is how typer reads a co
         ),
     ] = None,
     alpha: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             metavar="RATE",
             help="Error rate of the verdict, between 0 and 0.5. Default: 0.05.",
@@ -155,7 +155,7 @@ def compare(  # noqa: PLR0913 - one parameter per option is how typer reads a co
         ),
     ] = None,
     jobs: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             metavar="N", help="Runs trained side by side. Default: cores.", rich_help_panel=_RUNNING
         ),

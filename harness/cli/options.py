@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from harness.errors import UsageError
 from harness.records import Json
@@ -13,6 +14,8 @@ from harness.spec.cards import algos
 from harness.spec.hyperparameters import split_assignments
 from harness.spec.request import DEFAULT_ALPHA, DEFAULT_MARGIN, Request
 from harness.spec.tiers import DEFAULT_BUDGET
+
+Number = TypeVar("Number", int, float)
 
 DEFAULT_ENVS = "easy"
 DEFAULT_RESULTS = "results"
@@ -67,7 +70,7 @@ def to_request(options: Mapping[str, Json]) -> Request:
         total_timesteps=_text(options.get("total_timesteps")),
         budget=options.get("budget", DEFAULT_BUDGET),
         settings=options.get("set", {}),
-        alpha=options.get("alpha", DEFAULT_ALPHA),
+        alpha=_number(options.get("alpha", DEFAULT_ALPHA), float, "--alpha", "an error rate"),
         margin=str(options.get("margin", DEFAULT_MARGIN)),
         device=options.get("device", "cpu"),
         is_paired=options.get("paired", False),
@@ -83,7 +86,7 @@ def to_running(options: Mapping[str, Json], *, is_json: bool, is_dry: bool) -> R
     Raises:
         UsageError: fewer than one job, or a results folder that is a file.
     """
-    jobs = options.get("jobs", n_cores())
+    jobs = _number(options.get("jobs", n_cores()), int, "--jobs", "a whole number")
     results = Path(options.get("results", DEFAULT_RESULTS))
     if jobs < 1:
         message = f"--jobs expected at least 1, got {jobs}\nLeave it out for one job per core."
@@ -106,6 +109,15 @@ def _asked(options: Mapping[str, Json]) -> dict[str, Json]:
     """Return what concerns the comparison itself, not how it is run or shown."""
     beside = ("jobs", "results", "quiet")
     return {name: value for name, value in options.items() if name not in beside}
+
+
+def _number(value: Json, kind: type[Number], option: str, expected: str) -> Number:
+    """Return a number that was given as one or as text."""
+    try:
+        return kind(value)
+    except ValueError as error:
+        message = f"{option} expected {expected}, got {value!r}\nSee: compare --help"
+        raise UsageError(message) from error
 
 
 def _words(envs: str | list[str]) -> tuple[str, ...]:

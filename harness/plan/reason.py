@@ -35,7 +35,9 @@ def reason_not_cached(run: RunSpec, stored: Iterable[RunSpec]) -> str:
     ]
     if not alike:
         return "never run here"
-    differences = min((_differences(run, other) for other in alike), key=lambda d: (len(d), d))
+    same_seed = [other for other in alike if other.seed == run.seed]
+    found = [_differences(run, other) for other in same_seed or alike]
+    differences = min(found, key=lambda texts: (len(texts), texts))
     return "; ".join(differences[:2]) if differences else "stored run is not usable"
 
 

@@ -197,6 +197,9 @@ def _import_env_module(env_id: str, module: str) -> None:
 @cache
 def _register_extras() -> None:
     """Import the installed packages that bring ids along, and the project's own probes."""
+    from harness import probes
+
+    probes.register()
     modules = [extra.register for extra in extras() if extra.register]
     with _quiet():
         for module in modules:

@@ -4,6 +4,7 @@ from pathlib import Path
 import gymnasium
 import pytest
 
+from harness.probes import PROBES
 from harness.spec.cards import algos, card
 from harness.spec.hyperparameters import check_settings
 from harness.spec.tables import read_table
@@ -17,8 +18,6 @@ from harness.spec.tiers import (
     tier_ids,
     tier_of,
 )
-
-NATIVE_MODULES = ("gymnasium", "mujoco", "Box2D")
 
 
 def test_tier_ids_of_dqn_are_discrete():
@@ -65,8 +64,8 @@ def test_budget_rows_hold_growing_budgets_and_valid_hyperparameters(algo):
 
 
 @pytest.mark.parametrize("algo", algos())
-def test_budget_rows_cover_every_tier_up_to_medium(algo):
-    for tier in ("easy", "medium"):
+def test_budget_rows_cover_every_tier_but_hard(algo):
+    for tier in ("probe", "easy", "medium"):
         assert all(budget_row(algo, env_id).is_listed for env_id in tier_ids(algo, tier))
 
 
@@ -79,3 +78,10 @@ def test_looks_of_every_budget():
     assert looks_of("quick") == (3, 5)
     assert looks_of("standard") == (3, 5, 8)
     assert looks_of("thorough") == (3, 5, 8, 12, 20)
+
+
+def test_probe_tiers_hold_the_registered_probes_of_their_action_type():
+    by_type = read_table("tiers.toml")["tiers"]
+    for action_type in ("discrete", "continuous"):
+        registered = [p.env_id for p in PROBES if p.action_type == action_type]
+        assert by_type[action_type]["probe"] == registered

@@ -72,17 +72,17 @@ def check_record(record: RunRecord, name: str) -> list[str]:
     return []
 
 
-def invoke(store: Path, side: SideSpec) -> subprocess.Popen[str]:
+def invoke(store: Path, side: SideSpec) -> subprocess.Popen[bytes]:
     """Start an invocation of its own that trains the N_RUNS runs."""
     words = ["-m", "tests.run.drive", str(store), "0", str(N_RUNS), str(side.file)]
-    return subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, cwd=ROOT)
 
 
 def soak_kills(folder: Path, *, kills: int, rng: random.Random) -> list[str]:
     """Kill invocations and runs at random moments, resume, compare with an undisturbed store."""
     side = write_side(folder, SIDE)
     undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
-    invoke(undisturbed, side).communicate()
+    invoke(undisturbed, side).wait()
     wrong: list[str] = []
     n_kills = 0
     while n_kills < kills:
@@ -94,21 +94,18 @@ def soak_kills(folder: Path, *, kills: int, rng: random.Random) -> list[str]:
         if all(Store(disturbed).find(make_run(side, k, seed=k)) for k in range(N_RUNS)):
             wrong += differences(undisturbed, disturbed)
             disturbed = folder / f"disturbed{n_kills}"
-    invoke(disturbed, side).communicate()
+    invoke(disturbed, side).wait()
     return wrong + differences(undisturbed, disturbed)
 
 
-def kill_one(process: subprocess.Popen[str], rng: random.Random) -> list[str]:
+def kill_one(process: subprocess.Popen[bytes], rng: random.Random) -> list[str]:
     """Kill an invocation, or one process below it; then nothing of it may live on."""
     below = descendants(process.pid)
     is_worker = bool(below) and rng.random() < 0.5
     victim = rng.choice(below) if is_worker else psutil.Process(process.pid)
     with contextlib.suppress(psutil.Error):
         victim.kill()
-    if victim.pid != process.pid:
-        process.communicate()
-    else:
-        process.wait()
+    process.wait()
     deadline = time.monotonic() + ORPHAN_PATIENCE_S
     while alive(below) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -31,12 +31,10 @@ def welch_size(mine: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return np.abs(ttest_ind(mine, reference, equal_var=False).statistic)
 
 
-def main() -> None:
-    """Write MNE's outputs."""
-    arrays = np.load(FOLDER / "arrays.npz")
-    pairs = arrays["paired_mine"] - arrays["paired_reference"]
+def unpaired(mine: np.ndarray, reference: np.ndarray) -> dict[str, object]:
+    """Return MNE's cluster test of two samples."""
     t, clusters, p, _ = permutation_cluster_test(
-        [arrays["mine"], arrays["reference"]],
+        [mine, reference],
         threshold=UNPAIRED_THRESHOLD,
         n_permutations=N_PERMUTATIONS,
         tail=1,
@@ -45,7 +43,18 @@ def main() -> None:
         seed=0,
         verbose="error",
     )
-    paired_t, paired_clusters, paired_p, _ = permutation_cluster_1samp_test(
+    return {
+        "threshold": UNPAIRED_THRESHOLD,
+        "n_permutations": N_PERMUTATIONS,
+        "t": t.tolist(),
+        "clusters": [np.flatnonzero(_mask(cluster, t)).tolist() for cluster in clusters],
+        "p": p.tolist(),
+    }
+
+
+def paired(pairs: np.ndarray) -> dict[str, object]:
+    """Return MNE's exhaustive cluster and max-T tests of pair differences."""
+    t, clusters, p, _ = permutation_cluster_1samp_test(
         pairs,
         threshold=PAIRED_THRESHOLD,
         n_permutations="all",
@@ -54,22 +63,22 @@ def main() -> None:
         verbose="error",
     )
     _, max_t_p, _ = permutation_t_test(pairs, n_permutations="all", tail=0, verbose="error")
+    return {
+        "threshold": PAIRED_THRESHOLD,
+        "t": t.tolist(),
+        "clusters": [np.flatnonzero(_mask(cluster, t)).tolist() for cluster in clusters],
+        "p": p.tolist(),
+        "max_t_p": max_t_p.tolist(),
+    }
+
+
+def main() -> None:
+    """Write MNE's outputs."""
+    arrays = np.load(FOLDER / "arrays.npz")
     stored = {
         "versions": {"mne": mne.__version__, "numpy": np.__version__, "scipy": scipy.__version__},
-        "unpaired": {
-            "threshold": UNPAIRED_THRESHOLD,
-            "n_permutations": N_PERMUTATIONS,
-            "t": t.tolist(),
-            "clusters": [np.flatnonzero(_mask(cluster, t)).tolist() for cluster in clusters],
-            "p": p.tolist(),
-        },
-        "paired": {
-            "threshold": PAIRED_THRESHOLD,
-            "t": paired_t.tolist(),
-            "clusters": [np.flatnonzero(_mask(c, paired_t)).tolist() for c in paired_clusters],
-            "p": paired_p.tolist(),
-            "max_t_p": max_t_p.tolist(),
-        },
+        "unpaired": unpaired(arrays["mine"], arrays["reference"]),
+        "paired": paired(arrays["paired_mine"] - arrays["paired_reference"]),
     }
     (FOLDER / "mne.json").write_text(json.dumps(stored, indent=1) + "\n")
 

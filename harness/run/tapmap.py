@@ -83,7 +83,9 @@ def read_tap_map(path: Path) -> tuple[Entry, ...]:
 
 def _entry(name: str, value: object, path: Path) -> Entry:
     where = f"tap {name!r} in {path}"
-    fields: Mapping[str, Any] = {"at": value} if isinstance(value, str) else dict(value)  # type: ignore[call-overload]
+    if not isinstance(value, (str, dict)):
+        _fail(f"{where}: expected a string or a table, saw {value!r}")
+    fields: Mapping[str, Any] = {"at": value} if isinstance(value, str) else value
     for key in fields:
         if key not in KEYS:
             _fail(f"{where}: unknown key {key!r}; {nearest_sentence(key, KEYS)}")

@@ -142,6 +142,6 @@ def _show(result: CompareResult, *, is_json: bool) -> int:
         from harness.report.terminal import render
 
         console = say.console(sys.stdout)
-        width = min(console.width, 100) if console.is_terminal else 100
+        width = min(console.width, say.PLAIN_WIDTH)
         console.print(render(result.judgement, width=width, folder=str(result.folder)))
     return EXIT_CODES[result.judgement.verdict]

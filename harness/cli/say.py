@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MAX_ERROR_LINES = 5
+PLAIN_WIDTH = 100  # columns where the output is no terminal
 _MAX_ERROR_LINE = 400  # characters
 
 
@@ -17,7 +18,8 @@ def console(stream: TextIO) -> Console:
     """Return a rich console on `stream`; it honours NO_COLOR and a stream that is no terminal."""
     from rich.console import Console
 
-    return Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
 
 
 def error(message: str) -> None:
@@ -27,7 +29,7 @@ def error(message: str) -> None:
 
     text = Text("error: ", style="bold red")
     text.append("\n".join(lines[:MAX_ERROR_LINES]), style="default")
-    console(sys.stderr).print(text)
+    console(sys.stderr).print(text, soft_wrap=True)
 
 
 def line(text: str = "", *, stream: TextIO | None = None) -> None:
@@ -52,7 +54,7 @@ def duration(seconds: float) -> str:
     """Return a time that people read at once.
 
     >>> duration(42.3), duration(200), duration(7300)
-    ('42 s', '3 min 20 s', '2 h 2 min')
+    ('42 s', '3 min 20 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

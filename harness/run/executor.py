@@ -163,6 +163,7 @@ class LocalExecutor:
         if not self._stop_signal:
             return
         name = signal.Signals(self._stop_signal).name
+        self._stop_signal = 0
         n_lost = len(self._active)
         self._end_all()
         message = (

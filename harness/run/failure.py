@@ -25,9 +25,10 @@ MAX_ERROR_BYTES = 1 << 20
 STDERR_LINES = 20
 STDERR_BYTES = 16 << 10
 LINE_CHARACTERS = 300
-# The harness's own frames below the side in a stack dump: always the same, and last.
-OWN_FRAMES = re.compile(
+# The end of every stack dump: the harness's own frames below the side, a list of loaded modules.
+DUMP_NOISE = re.compile(
     r'\s*File "([^"]*harness/run/(launcher|guardian|child)\.py|<string>)", line \d+ in '
+    r"|Extension modules: "
 )
 
 # Terminal sequences (CSI, OSC, two-character escapes), then every other control character and the
@@ -156,7 +157,7 @@ def stderr_tail(work_dir: Path) -> tuple[str, ...]:
             text = log.read(STDERR_BYTES).decode(errors="replace")
     except OSError:
         return ()
-    shown = (line for line in re.split(r"[\r\n]+", text) if not OWN_FRAMES.match(line))
+    shown = (line for line in re.split(r"[\r\n]+", text) if not DUMP_NOISE.match(line))
     lines = [clean_line(line) for line in shown if line.strip()]
     return tuple(lines[-STDERR_LINES:])
 

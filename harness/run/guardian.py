@@ -154,11 +154,10 @@ class _Guardian:
         if not orders:  # the supervisor is gone, and nobody will read what we find
             kill_descendants()
             os._exit(0)
+        if not self.reason:
+            self._end("finished" if self.done_file.exists() else "ended", dump=False)
         if KILL in orders:
-            self.reason = self.reason or "ended"
             self.kill_at_s = time.monotonic()
-        elif not self.reason:
-            self._end("ended", dump=False)
 
     def _look(self, now_s: float) -> None:
         """Check the limits; the first one that is exceeded is the reason of the end."""

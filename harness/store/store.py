@@ -283,7 +283,7 @@ def _record(run: RunSpec, done: Done, *, is_cached: bool = False) -> RunRecord:
     if done.first_non_finite is not None:
         outcome = Outcome.NON_FINITE
         message = (
-            f"trained to the end, but became NaN or infinite: first at {done.first_non_finite}; "
+            f"trained to the end, but {done.first_non_finite}; "
             "look at the learning rate and the loss there"
         )
     return RunRecord(

@@ -144,6 +144,6 @@ KINDS = {
         "    optimiser.step()\n"
         "train(call, 60, update)",
         Outcome.NON_FINITE,
-        "trained to the end, but became NaN or infinite: first at .*31",
+        "trained to the end, but loss was nan at update 31, env step 30; look at the learning",
     ),
 }

@@ -336,3 +336,26 @@ def test_signal_handlers_when_the_executor_closes_are_given_back(store):
     with LocalExecutor(store, jobs=1):
         assert signal.getsignal(signal.SIGINT) is not before[0]
     assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def _interrupt_self_and_work_on():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(PATIENCE_S)
+
+
+def test_signal_when_the_caller_is_busy_elsewhere_interrupts_at_once(store):
+    with LocalExecutor(store, jobs=1), pytest.raises(Interrupted, match="stopped by SIGINT"):
+        _interrupt_self_and_work_on()
+
+
+def test_interrupt_when_a_run_is_done_but_not_collected_keeps_it(store, tmp_path):
+    side = write_side(tmp_path, "import atexit\natexit.register(time.sleep, 9)\ntrain(call)")
+    run = make_run(side, 1)
+    with LocalExecutor(store, jobs=1) as executor:
+        executor.submit(run)
+        executor._fill()
+        work_dir = executor._active[run.key].work_dir
+        wait_for(lambda: (work_dir / "done.json").exists())
+        with pytest.raises(Interrupted):
+            _interrupt_self_and_work_on()
+    assert store.find(run) is not None

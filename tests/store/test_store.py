@@ -57,11 +57,11 @@ def test_published_folder_when_listed_holds_only_what_belongs_to_a_run(store):
 
 
 def test_non_finite_run_when_found_is_usable_and_says_where(store):
-    publish(store, make_run(), first_non_finite="loss at update 3")
+    publish(store, make_run(), first_non_finite="loss was nan at update 3")
     found = store.find(make_run())
     assert (found.outcome, found.is_usable) == (Outcome.NON_FINITE, True)
     assert found.message == (
-        "trained to the end, but became NaN or infinite: first at loss at update 3; "
+        "trained to the end, but loss was nan at update 3; "
         "look at the learning rate and the loss there"
     )
 

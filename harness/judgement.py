@@ -161,9 +161,10 @@ class LookRow:
     n_mine: int
     n_reference: int
     env_steps_spent: int
-    alpha_spent: float
+    alpha_spent: float  # level that the smallest p must reach, before Holm
+    equivalence_spent: float  # level that the equivalence p must reach; 0: cannot decide yet
     smallest_p: Mapping[str, float]  # env id -> smallest adjusted p of its families at this look
-    widest_gap: Mapping[str, float]  # env id -> far end of the final difference's interval / margin
+    equivalence_p: Mapping[str, float]  # env id -> larger p of its two equivalence tests
     decision: Verdict
 
 

@@ -13,6 +13,7 @@ from harness.judgement import EnvJudgement, Evidence, FactRow, LookRow, SanityRo
 from harness.localise import differing_sanity
 from harness.records import ROLES, ComparisonSpec
 from harness.stats import grid, multiplicity, permutation, sequential
+from harness.stats.equivalence import smallest_p_equivalence
 from harness.stats.family import FamilyTest
 from harness.stats.relabel import MIN_SEEDS
 from harness.verdict import Decision, EvidenceSummary, decide
@@ -48,7 +49,7 @@ def judge_look(spec: ComparisonSpec, gathered: Gathered, look: int) -> LookJudge
     facts = tuple(row for view in views for row in facts_of(view))
     sanity = tuple(row for view in views for row in sanity_of(view))
     decision = decide(_summarise(gathered, envs, facts=facts, sanity=sanity))
-    row = _look_row(gathered, envs, level=levels.difference, decision=decision)
+    row = _look_row(gathered, envs, levels=levels, decision=decision)
     return LookJudgement(row, envs, facts, sanity, decision, _evidence(views))
 
 
@@ -70,8 +71,10 @@ def levels_of(spec: ComparisonSpec) -> tuple[Levels, ...]:
     difference = sequential.look_levels(
         spec.looks, spec.alpha, reachable, n_hypotheses=n_hypotheses
     )
-    no_floor = [0.0 if n >= MIN_SEEDS else 1.0 for n in spec.looks]
-    equivalent = sequential.look_levels(spec.looks, spec.alpha, no_floor)
+    best = [_best_equivalence(n, spec) for n in spec.looks]
+    equivalent = sequential.look_levels(
+        spec.looks, spec.alpha, best, spending=sequential.spend_on_equivalence
+    )
     return tuple(Levels(*values) for values in zip(difference, equivalent, reachable, strict=True))
 
 
@@ -82,6 +85,13 @@ def _reachable(n_seeds: int, *, is_paired: bool) -> float:
     return permutation.smallest_p(
         n_seeds, n_seeds, is_paired=is_paired, n_permutations=N_PERMUTATIONS
     )
+
+
+def _best_equivalence(n_seeds: int, spec: ComparisonSpec) -> float:
+    """Return the smallest p that the equivalence test can give; 1 when there are too few seeds."""
+    if n_seeds < MIN_SEEDS:
+        return 1.0
+    return smallest_p_equivalence(n_seeds, n_seeds, margin=spec.margin, is_paired=spec.is_paired)
 
 
 def _holm_levels(
@@ -138,30 +148,30 @@ def _look_row(
     gathered: Gathered,
     envs: Sequence[EnvJudgement],
     *,
-    level: float,
+    levels: Levels,
     decision: Decision,
 ) -> LookRow:
     return LookRow(
         n_mine=min(env.n_mine for env in envs),
         n_reference=min(env.n_reference for env in envs),
         env_steps_spent=sum(env_steps_spent(gathered).values()),
-        alpha_spent=level,
+        alpha_spent=levels.difference,
+        equivalence_spent=levels.equivalence,
         smallest_p={
             env.env_id: min(p for test in env.metrics if (p := test.p_adjusted) is not None)
             for env in envs
             if any(test.p_adjusted is not None for test in env.metrics)
         },
-        widest_gap={env.env_id: gap for env in envs if (gap := _widest_gap(env)) is not None},
+        equivalence_p={env.env_id: p for env in envs if (p := _equivalence_p(env)) is not None},
         decision=decision.verdict,
     )
 
 
-def _widest_gap(env: EnvJudgement) -> float | None:
-    """Return the far end of the final difference's interval, in margins; inside when <= 1."""
-    for test in env.endpoints:
-        if test.endpoint == "final" and test.margin > 0:
-            return max(abs(test.difference.low), abs(test.difference.high)) / test.margin
-    return None
+def _equivalence_p(env: EnvJudgement) -> float | None:
+    """Return the larger p of the environment's equivalence tests; None when one has none."""
+    values = [test.p_equivalence for test in env.endpoints]
+    known = [p for p in values if p is not None]
+    return max(known) if values and len(known) == len(values) else None
 
 
 def env_steps_spent(gathered: Gathered) -> dict[str, int]:

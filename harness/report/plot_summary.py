@@ -105,21 +105,25 @@ def _dot_handles(level: float | bool) -> list[Any]:
 
 
 def seeds_to_verdict(looks: Sequence[LookRow]) -> Figure:
-    """Return the smallest p against the level spent, and the gap against the margin, per look."""
+    """Return the p values of both questions against the levels they must reach, per look."""
     figure = new_figure(11, 3.5, "How the evidence grew with the seeds")
     left, right = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.065, right=0.992, top=0.80, bottom=0.27, wspace=0.16)
     env_ids = tuple(dict.fromkeys(name for look in looks for name in look.smallest_p))
-    env_ids = tuple(dict.fromkeys([*env_ids, *(n for look in looks for n in look.widest_gap)]))
+    env_ids = tuple(dict.fromkeys([*env_ids, *(n for look in looks for n in look.equivalence_p)]))
     x = np.asarray([look.n_mine for look in looks], dtype=np.float64)
     for index, env_id in enumerate(env_ids):
         p = [look.smallest_p.get(env_id, np.nan) for look in looks]
-        gap = [look.widest_gap.get(env_id, np.nan) for look in looks]
+        same = [look.equivalence_p.get(env_id, np.nan) for look in looks]
         _line(left, x, np.maximum(p, SMALLEST_P), index)
-        _line(right, x, np.asarray(gap), index)
-    spent = np.maximum([look.alpha_spent for look in looks], SMALLEST_P)
-    left.plot(x, spent, color=LIMIT_COLOUR, ls=":", lw=1.6, marker="_", ms=12)
-    right.axhline(1.0, color=LIMIT_COLOUR, ls=":", lw=1.6)
+        _line(right, x, np.maximum(same, SMALLEST_P), index)
+    for panel, levels in (
+        (left, [look.alpha_spent for look in looks]),
+        (right, [look.equivalence_spent for look in looks]),
+    ):
+        # A look that may spend nothing cannot decide: no limit is drawn there.
+        limit = np.where(np.asarray(levels) > 0, levels, np.nan)
+        panel.plot(x, limit, color=LIMIT_COLOUR, ls=":", lw=1.6, marker="_", ms=12)
     _looks_axes(left, right, looks)
     figure.legend(handles=_look_handles(env_ids), loc="lower center", ncols=6)
     return figure
@@ -139,20 +143,23 @@ def _looks_axes(left: Axes, right: Axes, looks: Sequence[LookRow]) -> None:
         panel.set_xticks([look.n_mine for look in looks], names)
         panel.set_xlabel("seeds (mine + reference)")
         panel.margins(x=0.08)
-    left.set_yscale("log")
-    left.set_ylim(top=1.3)
-    low = min(1e-2, left.get_ylim()[0])
-    decades = [10.0**k for k in range(int(np.floor(np.log10(low))), 1)]
-    left.yaxis.set_major_locator(FixedLocator(decades))
-    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: p_value(value * (1 + 1e-9))))
-    left.yaxis.set_minor_formatter(NullFormatter())
-    left.set_ylim(bottom=low)
+        _p_axis(panel)
     left.set_ylabel("smallest adjusted p")
     left.set_title("a difference is shown below the dotted line")
-    right.set_ylabel("gap ÷ margin")
-    right.set_ylim(bottom=0)
-    right.set_ylim(top=max(1.3, right.get_ylim()[1]))
+    right.set_ylabel("p of equivalence")
     right.set_title("sameness is shown below the dotted line")
+
+
+def _p_axis(panel: Axes) -> None:
+    """Give a panel of p values a logarithmic axis from at most 0.01 to 1."""
+    drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in panel.get_lines()]
+    low = min([1e-2, *(0.7 * float(y[y > 0].min()) for y in drawn if (y > 0).any())])
+    panel.set_yscale("log")
+    panel.set_ylim(low, 1.3)
+    decades = [10.0**k for k in range(int(np.floor(np.log10(low))), 1)]
+    panel.yaxis.set_major_locator(FixedLocator(decades))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: p_value(value * (1 + 1e-9))))
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _look_handles(env_ids: Sequence[str]) -> list[Any]:
@@ -167,5 +174,5 @@ def _look_handles(env_ids: Sequence[str]) -> list[Any]:
         )
         for i, env_id in enumerate(env_ids[:11])
     ]
-    limit = "limit: error rate spent so far | margin"
+    limit = "level to reach at this look"
     return [*handles, Line2D([], [], color=LIMIT_COLOUR, ls=":", lw=1.6, label=limit)]

@@ -172,13 +172,15 @@ def looks(judgement: Judgement) -> Table:
             words.steps(look.env_steps_spent),
             words.number(look.alpha_spent, 3),
             _per_env(look.smallest_p, words.p_value),
-            _per_env(look.widest_gap, words.number),
+            words.number(look.equivalence_spent, 3),
+            _per_env(look.equivalence_p, words.p_value),
             look.decision.upper(),
         )
         for look in judgement.looks
     ]
-    head = ("seeds (mine + reference)", "env steps so far", "error rate spent")
-    return table((*head, "smallest adjusted p", "gap ÷ margin", "decision"), rows)
+    head = ("seeds (mine + reference)", "env steps so far", "level: different")
+    same = ("level: same", "p of equivalence")
+    return table((*head, "smallest adjusted p", *same, "decision"), rows)
 
 
 def _per_env(values: Mapping[str, float], show: Callable[[float], str]) -> str:

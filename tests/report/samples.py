@@ -203,8 +203,9 @@ def looks(env_ids=("CartPole-v1",), decision="parity", counts=(3, 5), last_p=0.4
                 n * 2 * TOTAL * len(env_ids),
                 alpha_spent=0.05 * (index + 1) / 5,
                 smallest_p=dict.fromkeys(env_ids, last_p if last else 0.2),
-                widest_gap=dict.fromkeys(
-                    env_ids, 0.8 if last and decision == "parity" else 1.9 / (index + 1)
+                equivalence_spent=0.05 * ((index + 1) / 5) ** 3,
+                equivalence_p=dict.fromkeys(
+                    env_ids, 0.004 if last and decision == "parity" else 0.6 / (index + 1)
                 ),
                 decision=decision if last else "inconclusive",
             )

@@ -1,7 +1,7 @@
 """Stored comparisons made of synthetic traces: input for benchmarks and tests of judging.
 
-Nothing is trained. Each metric is a smooth trend plus AR(1) noise plus an offset per run: how learning
-curves and metric traces look to the statistics.
+Nothing is trained. Each metric is a smooth trend plus AR(1) noise plus an offset per run: how
+learning curves and metric traces look to the statistics.
 """
 
 from __future__ import annotations

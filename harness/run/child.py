@@ -93,12 +93,14 @@ def _train(run_json: str, work_dir: Path) -> Failure | None:
     from harness.run.load import load_side
     from harness.run.observe import Observation
     from harness.run.provenance import provenance_of
+    from harness.spec.environments import register_ids
     from harness.store.codec import from_json
     from harness.store.trace import TraceWriter
 
     pid = os.getpid()
     run = from_json(RunSpec, run_json)
     provenance = provenance_of(run)
+    register_ids()
     writer = TraceWriter(work_dir)
     with Observation(run, writer) as observation:
         side = load_side(run.side)

@@ -147,7 +147,7 @@ def _require_extra(env_id: str) -> None:
 
 def _require_registered(env_id: str) -> None:
     """Raise unless gymnasium knows the id; ids with a module ("module:Name-v0") import it first."""
-    _register_extras()
+    register_ids()
     import gymnasium
 
     module, colon, bare_id = env_id.partition(":")
@@ -195,8 +195,8 @@ def _import_env_module(env_id: str, module: str) -> None:
 
 
 @cache
-def _register_extras() -> None:
-    """Import the installed packages that bring ids along, and the project's own probes."""
+def register_ids() -> None:
+    """Make known the project's own probes and the ids of installed packages; once per process."""
     from harness import probes
 
     probes.register()

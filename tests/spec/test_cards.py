@@ -74,9 +74,11 @@ def test_card_warmup_is_a_hyperparameter_or_empty(algo):
 
 
 @pytest.mark.parametrize("algo", algos())
-def test_card_tap_clocks_hold_the_traced_taps_alone(algo):
+def test_card_tap_clocks_know_every_tap_and_give_the_traced_ones_their_clock(algo):
+    clocks = card(algo).tap_clocks
+    assert [*clocks] == [tap.name for tap in card(algo).taps]
     traced = {tap.name: tap.clock for tap in card(algo).taps if tap.is_traced}
-    assert card(algo).tap_clocks == traced
+    assert {name: clock for name, clock in clocks.items() if clock != "none"} == traced
 
 
 def test_card_unknown_algorithm_names_the_nearest():

@@ -15,7 +15,8 @@ BASE = {
 def test_metrics_of_dqn_holds_the_closed_base_names_and_the_taps():
     names = set(metrics_of("dqn"))
     assert names >= BASE
-    assert {name.split(".")[0] for name in names - BASE} == set(card("dqn").tap_clocks)
+    traced = {tap.name for tap in card("dqn").taps if tap.is_traced}
+    assert {name.split(".")[0] for name in names - BASE} == traced
 
 
 def test_metrics_of_only_episode_return_is_a_curve():

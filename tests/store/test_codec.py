@@ -41,7 +41,7 @@ def test_nan_when_written_and_read_is_nan():
 
 
 def test_non_finite_in_a_typed_mapping_when_read_is_a_float():
-    row = LookRow(3, 3, 10, 0.01, {"e": math.inf}, {"e": -math.inf}, "parity")
+    row = LookRow(3, 3, 10, 0.01, 0.0, {"e": math.inf}, {"e": -math.inf}, "parity")
     assert from_json(LookRow, to_json(row)) == row
 
 

@@ -45,7 +45,7 @@ class _Optimiser:
     learning_rates: list[float] = field(default_factory=list)  # first, latest
     grad_clip: float | None = None
     trained: dict[int, torch.Tensor] = field(default_factory=dict)
-    before: list[torch.Tensor] = field(default_factory=list)
+    before: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
 
     def parameters(self) -> list[torch.Tensor]:
@@ -174,11 +174,12 @@ class OptimiserWatch:
             values["grad_norm_unclipped"] = float(self._clip.norm)
             watched.grad_clip = self._clip.max_norm
         watched.values = values
-        watched.before = [p.detach().clone() for p in parameters]
+        watched.before = [(p, p.detach().clone()) for p in with_grad]
 
     def _measure_after(self, watched: _Optimiser) -> None:
-        parameters = watched.parameters()
-        changes = torch._foreach_sub(parameters, watched.before)
+        # Over tensors with a gradient: others may be listed (targets, say) and are not trained.
+        parameters, before = zip(*watched.before, strict=True) if watched.before else ((), ())
+        changes = torch._foreach_sub(parameters, before) if parameters else ()
         env_steps = self._clock.env_steps
         values = watched.values
         values["param_norm"] = _norm(parameters)

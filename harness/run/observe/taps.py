@@ -13,6 +13,8 @@ from harness.records import Json
 from harness.run.observe.reduce import scalars
 from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault
 
+MEASURED_CLOCKS = ("env_step", "update")
+
 
 @dataclass(slots=True)
 class _Tap:
@@ -78,7 +80,11 @@ class TapWatch:
     def facts(self) -> dict[str, Json]:
         """Return which taps were never seen, and which are no taps of this algorithm."""
         return {
-            "unseen_taps": sorted(name for name, tap in self._taps.items() if not tap.is_seen),
+            "unseen_taps": sorted(
+                name
+                for name, tap in self._taps.items()
+                if tap.clock in MEASURED_CLOCKS and not tap.is_seen
+            ),
             "unknown_taps": {name: list(near) for name, near in sorted(self._unknown.items())},
         }
 

@@ -84,8 +84,8 @@ class Card:
 
     @property
     def tap_clocks(self) -> dict[str, str]:
-        """Tap name -> clock, in data-flow order: what a run observes."""
-        return {tap.name: tap.clock for tap in self.taps if tap.is_traced}
+        """Tap name -> clock, in data-flow order; "none": known, but not traced."""
+        return {tap.name: tap.clock if tap.is_traced else "none" for tap in self.taps}
 
 
 def algos() -> tuple[str, ...]:

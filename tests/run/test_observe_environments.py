@@ -183,20 +183,21 @@ def test_reset_seeds_when_every_reset_is_seeded_are_counted():
     assert facts["unfinished_episodes"] == 2
 
 
-def test_actions_and_rewards_every_tenth_step_make_one_point_per_hundred():
+def test_actions_and_rewards_every_twentieth_step_make_one_point_per_hundred():
     def work():
         env = cartpole()
         env.reset(seed=0)
         for step in range(1, 201):
-            _, _, terminated, _, _ = env.step(1 if step % 20 == 1 else 0)
+            _, _, terminated, _, _ = env.step(1 if step % 40 == 1 else 0)
             if terminated:
                 env.reset()
 
     _, writer = watch(work, total_timesteps=200)
-    # Sampled are steps 1, 11, 21 ...: action 1 at every other of them.
-    assert writer.series("action.mean") == [(91, 0.5), (191, 0.5)]
-    assert writer.series("action.std") == [(91, 0.5), (191, 0.5)]
-    assert writer.series("reward.mean") == [(91, 1.0), (191, 1.0)]
+    # Sampled are steps 1, 21 ... 81, then 101 ... 181: action 1 at 1, 41, 81, 121, 161.
+    assert writer.series("action.mean") == [(81, 0.6), (181, 0.4)]
+    spread = dict(writer.series("action.std"))
+    assert spread == pytest.approx({81: 0.24**0.5, 181: 0.24**0.5})
+    assert writer.series("reward.mean") == [(81, 1.0), (181, 1.0)]
 
 
 def test_env_spec_of_an_observed_environment_makes_an_environment_wrapped_once():

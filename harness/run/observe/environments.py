@@ -19,7 +19,7 @@ from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault, Writer
 
 # Sampled env steps in one point of the env clock's metrics (mean over the samples; for action.std
 # the spread of their actions): one point every 100 env steps.
-SAMPLES_PER_POINT = 10
+SAMPLES_PER_POINT = 5
 
 NUMERIC_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 

@@ -40,9 +40,10 @@ class _Optimiser:
     suffix: str
     constants: dict[str, Json]
     first_env_step: int
+    first_learning_rate: float
     n_updates: int = 0
     last_env_step: int = 0
-    learning_rates: list[float] = field(default_factory=list)  # first, latest
+    last_learning_rate: float = math.nan
     grad_clip: float | None = None
     trained: dict[int, torch.Tensor] = field(default_factory=dict)
     before: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
@@ -53,7 +54,7 @@ class _Optimiser:
 
     @property
     def is_measured(self) -> bool:
-        """Whether the current update is one of 1, 11, 21 ..."""
+        """Whether the current update is one of 1, 21, 41 ..."""
         return self.n_updates % MEASURE_EVERY == 1
 
 
@@ -105,7 +106,7 @@ class OptimiserWatch:
         try:
             watched = self._watched[id(optimiser)]
             watched.last_env_step = self._clock.env_steps
-            watched.learning_rates[1] = _learning_rate(optimiser)
+            watched.last_learning_rate = _learning_rate(optimiser)
             self._clock.updates += 1
             if watched.is_measured:
                 with torch.no_grad():
@@ -138,8 +139,8 @@ class OptimiserWatch:
             "optimiser_constants": [one.constants for one in every],
             "trained_parameter_count": [sum(p.numel() for p in tensors) for tensors in trained],
             "trained_parameter_shapes": [sorted(list(p.shape) for p in ts) for ts in trained],
-            "learning_rate_first": [one.learning_rates[0] for one in every],
-            "learning_rate_last": [one.learning_rates[1] for one in every],
+            "learning_rate_first": [one.first_learning_rate for one in every],
+            "learning_rate_last": [one.last_learning_rate for one in every],
             "grad_clip": [one.grad_clip for one in every],
             "grad_value_clips": self._n_value_clips,
             "dtype": ", ".join(sorted(dtypes)),
@@ -155,7 +156,7 @@ class OptimiserWatch:
             suffix=f".{rank}" if rank else "",
             constants=_constants(optimiser),
             first_env_step=self._clock.env_steps,
-            learning_rates=[_learning_rate(optimiser)] * 2,
+            first_learning_rate=_learning_rate(optimiser),
         )
         self._watched[id(optimiser)] = watched
         return watched
@@ -184,7 +185,7 @@ class OptimiserWatch:
         values = watched.values
         values["param_norm"] = _norm(parameters)
         values["update_norm"] = _norm(changes)
-        values["learning_rate"] = watched.learning_rates[1]
+        values["learning_rate"] = watched.last_learning_rate
         if env_steps:
             values["updates_per_env_step"] = watched.n_updates / env_steps
         named = {f"{name}{watched.suffix}": value for name, value in values.items()}

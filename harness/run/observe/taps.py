@@ -28,9 +28,9 @@ class _Tap:
 class TapWatch:
     """The tap handler of a watched run: returns every value unchanged.
 
-    A tap on the env clock is measured when 10, 20, 30 ... env steps have been made (before
+    A tap on the env clock is measured when 20, 40, 60 ... env steps have been made (before
     `total_timesteps`), so that tapping just before an action or just after the step before it makes
-    no difference. A tap on the update clock is measured in updates 1, 11, 21 ... of the first
+    no difference. A tap on the update clock is measured in updates 1, 21, 41 ... of the first
     optimiser; when it fires several times within one update, the last value counts. A tap with any
     other clock is part of the vocabulary and not measured.
 

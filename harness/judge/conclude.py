@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 from harness.judge.look import LookJudgement, env_steps_spent
 from harness.judge.view import Gathered, generator
 from harness.judgement import Evidence, Judgement, RunRow
-from harness.localise import find_divergences
-from harness.records import ROLES, ComparisonSpec, Json, Margin, SideSpec
+from harness.localise import SidePlaces, find_divergences
+from harness.records import ROLES, ComparisonSpec, Json, Margin, Role, SideSpec
 from harness.stats import bootstrap
 from harness.stats.bootstrap import AggregateResult
 from harness.verdict import words
@@ -23,8 +24,8 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         last.envs,
         last.facts,
         last.sanity,
-        mine_place=_place(spec.mine),
-        reference_place=_place(spec.reference),
+        mine=_places(spec.mine, gathered, role="mine"),
+        reference=_places(spec.reference, gathered, role="reference"),
     )
     return Judgement(
         verdict=last.decision.verdict,
@@ -82,11 +83,17 @@ def _runs(gathered: Gathered) -> tuple[RunRow, ...]:
     )
 
 
-def _place(side: SideSpec) -> str:
-    """Return where to start reading: the file, without the path of somebody's machine."""
-    if side.file is None:
-        return f"{side.module}:{side.callable}"
-    return side.name if ".py" in side.name else side.file.rsplit("/", 2)[-1]
+def _places(side: SideSpec, gathered: Gathered, *, role: Role) -> SidePlaces:
+    """Return where to open a side's code, without the folders of anybody's machine."""
+    folder = PurePosixPath(side.name.rpartition(":")[0]).parent
+    entry = side.name if side.file is not None else f"{side.module}:{side.callable}"
+    sites = {
+        name: str(folder / place.removeprefix("./")) if place.startswith("./") else place
+        for one, trace in gathered.traces.items()
+        if one.role == role
+        for name, place in trace.facts.get("sites", {}).items()
+    }
+    return SidePlaces(entry, sites)
 
 
 def _margin(margin: Margin) -> str:

@@ -66,7 +66,12 @@ NOT_COMPARED = frozenset(
         "episodes",
         "final_weights_sha256",
         "first_non_finite",
+        "grad_value_clips",
+        "n_discrete_actions",
         "reward_abs_max",
+        "silent_resets",
+        "sites",
+        "unfinished_episodes",
         "unknown_taps",
         "unseen_taps",
     }

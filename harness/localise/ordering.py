@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from harness.judgement import EnvJudgement, FactRow, Finding, MetricTest, SanityRow
 from harness.localise.advice import look_next
+from harness.localise.places import SidePlaces
 from harness.records import STAGES
 
 # A difference that grows out of the noise is seen later than it begins, by another amount for every
@@ -42,14 +43,14 @@ def find_divergences(
     facts: Sequence[FactRow],
     sanity: Sequence[SanityRow],
     *,
-    mine_place: str = "",
-    reference_place: str = "",
+    mine: SidePlaces | None = None,
+    reference: SidePlaces | None = None,
 ) -> tuple[Finding, ...]:
     """Return every established divergence, most suspicious first.
 
     Args:
         envs: in order of difficulty, easiest first; facts and sanity rows name their environment.
-        mine_place, reference_place: where to start reading on each side (file, or file:line).
+        mine, reference: the known places in the code of each side.
     """
     order = [env.env_id for env in envs]
     found = [
@@ -59,14 +60,15 @@ def find_divergences(
     ]
     levels = ("fact", "sanity", "trace", "curve")
     found.sort(key=lambda finding: levels.index(finding.level))
-    return tuple(_placed(finding, mine_place, reference_place) for finding in found)
+    places = (mine or SidePlaces(), reference or SidePlaces())
+    return tuple(_placed(finding, *places) for finding in found)
 
 
-def _placed(finding: Finding, mine_place: str, reference_place: str) -> Finding:
+def _placed(finding: Finding, mine: SidePlaces, reference: SidePlaces) -> Finding:
     return replace(
         finding,
-        mine_place=finding.mine_place or mine_place,
-        reference_place=finding.reference_place or reference_place,
+        mine_place=mine.of(finding.quantity),
+        reference_place=reference.of(finding.quantity),
     )
 
 

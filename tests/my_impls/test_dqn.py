@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -26,7 +27,7 @@ FILE = Path(__file__).parents[2] / "my_impls/dqn.py"
 MINE = SideSpec("my_impls/dqn.py:side", str(FILE), None, "side", None, "")
 
 # What may differ between two right implementations with different random streams.
-FREE_FACTS = {"episodes", "final_weights_sha256"}
+FREE_FACTS = {"episodes", "final_weights_sha256", "sites"}
 
 SETTINGS = [
     SMALL,
@@ -38,7 +39,8 @@ SETTINGS = [
 
 def observed(spec, hyperparameters, total_timesteps=400):
     writer = MemoryWriter()
-    with Observation(a_run(total_timesteps, taps=TAPS), writer) as observation:
+    run = replace(a_run(total_timesteps, taps=TAPS), side=spec)
+    with Observation(run, writer) as observation:
         load_side(spec)(a_call(total_timesteps, hyperparameters))
     assert observation.unobserved_reason() is None
     return observation.facts(), writer
@@ -123,3 +125,18 @@ def test_what_this_file_cannot_express_is_refused(call, message):
 
 def test_file_stays_one_readable_file():
     assert 150 <= len(FILE.read_text().splitlines()) <= 250
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("td_target", 'tap("td_target"'),
+        ("backward", "loss.backward()"),
+        ("step", "optimiser.step()"),
+    ],
+)
+def test_sites_name_the_line_on_which_a_quantity_is_born(name, words):
+    facts, _ = observed(MINE, SMALL)
+    file, _, line = facts["sites"][name].partition(":")
+    assert file == "./dqn.py"
+    assert words in FILE.read_text().splitlines()[int(line) - 1]

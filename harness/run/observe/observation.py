@@ -12,6 +12,7 @@ from harness.records import Json, RunSpec
 from harness.run.observe.environments import EnvWatch
 from harness.run.observe.optimisers import OptimiserWatch
 from harness.run.observe.patches import Patches, ProcessWatch, watch_environments, watch_torch
+from harness.run.observe.sites import Sites
 from harness.run.observe.taps import TapWatch
 from harness.run.observe.unseen import Seen, unobserved_sentence
 from harness.run.observe.writer import Clock, Fault, Writer
@@ -37,7 +38,11 @@ class Observation:
         self._fault = Fault()
         self._clock = Clock()
         self._taps = TapWatch(
-            run.taps, self._clock, self._fault, total_timesteps=run.total_timesteps
+            run.taps,
+            self._clock,
+            self._fault,
+            total_timesteps=run.total_timesteps,
+            sites=Sites(run.side.file),
         )
         self._envs = EnvWatch(run, writer, clock=self._clock, taps=self._taps, fault=self._fault)
         self._optimisers = OptimiserWatch(writer, self._clock, self._taps, self._fault)

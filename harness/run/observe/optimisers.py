@@ -77,10 +77,12 @@ class OptimiserWatch:
         if len(self._losses) >= LOSSES_KEPT:
             self._losses.clear()
         self._losses.append(loss)
+        self._taps.sites.note("backward")
 
     def saw_clip(self, parameters: list[torch.Tensor], norm: torch.Tensor, max_norm: float) -> None:
         """Remember a gradient clip, until the next optimiser step."""
         self._clip = _Clip(parameters, norm, float(max_norm))
+        self._taps.sites.note("clip")
 
     def saw_value_clip(self) -> None:
         """Count one call of `clip_grad_value_`."""
@@ -151,6 +153,7 @@ class OptimiserWatch:
 
     def _admit(self, optimiser: torch.optim.Optimizer) -> _Optimiser:
         rank = len(self._watched)
+        self._taps.sites.note("step")
         watched = _Optimiser(
             optimiser,
             suffix=f".{rank}" if rank else "",

@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors import nearest
 from harness.records import Json
 from harness.run.observe.reduce import scalars
+from harness.run.observe.sites import Sites
 from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault
 
 MEASURED_CLOCKS = ("env_step", "update")
@@ -36,15 +37,23 @@ class TapWatch:
 
     Attributes:
         updates: steps made by the first optimiser; the optimiser watch keeps it current.
+        sites: where quantities are born; the optimiser watch adds to it.
     """
 
     def __init__(
-        self, taps: Mapping[str, str], clock: Clock, fault: Fault, *, total_timesteps: int
+        self,
+        taps: Mapping[str, str],
+        clock: Clock,
+        fault: Fault,
+        *,
+        total_timesteps: int,
+        sites: Sites,
     ) -> None:
         self._taps = {name: _Tap(kind) for name, kind in taps.items()}
         self._clock = clock
         self._fault = fault
         self._total_timesteps = total_timesteps
+        self.sites = sites
         self._env_values: dict[str, list[float]] = {}
         self._update_values: dict[str, float] = {}
         self._unknown: dict[str, tuple[str, ...]] = {}
@@ -56,7 +65,9 @@ class TapWatch:
         if tap is None:
             self._note_unknown(name)
             return value
-        tap.is_seen = True
+        if not tap.is_seen:
+            tap.is_seen = True
+            self.sites.note(name)
         if tap.clock == "env_step":
             count = self._clock.env_steps
             if count >= tap.due and count < self._total_timesteps:
@@ -78,13 +89,14 @@ class TapWatch:
         return values
 
     def facts(self) -> dict[str, Json]:
-        """Return which taps were never seen, and which are no taps of this algorithm."""
+        """Return where quantities are born, which taps were never seen, and which are none."""
         return {
             "unseen_taps": sorted(
                 name
                 for name, tap in self._taps.items()
                 if tap.clock in MEASURED_CLOCKS and not tap.is_seen
             ),
+            "sites": dict(sorted(self.sites.found.items())),
             "unknown_taps": {name: list(near) for name, near in sorted(self._unknown.items())},
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from harness.judgement import EnvJudgement, Finding, Judgement
+from harness.judgement import Aggregate, EnvJudgement, Finding, Judgement
 from harness.report import summary, tables, words
 from harness.report.plots import LOOKS_PICTURE, Picture, pictures
 from harness.report.tables import Table
@@ -25,7 +25,8 @@ def to_markdown(judgement: Judgement, plots: Mapping[str, bytes] | Iterable[str]
     names = frozenset(plots)
     parts = [*_head(judgement), *_findings(judgement.findings)]
     for env in judgement.envs:
-        parts += _env(env, names)
+        parts += _env(judgement, env, names)
+    parts += [*_aggregate(judgement.aggregate)]
     parts += [*_facts(judgement), *_sanity(judgement), *_looks(judgement, names)]
     parts += [*_missing(judgement), *_runs(judgement), *_provenance(judgement)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -68,15 +69,15 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"### {index}. {_say(finding.quantity)}"
         where = f", on {code(finding.env_id)}" if finding.env_id else ""
         when = f"; {words.onset(finding.onset)}" if finding.onset else ""
-        yield f"Component: {_say(finding.component)}{where}{when}. {_say(finding.summary)}"
         if finding.mine_place or finding.reference_place:
             places = (finding.mine_place or words.NOTHING, finding.reference_place or words.NOTHING)
             cells = " | ".join(code(place) for place in places)
             yield f"| mine | reference |\n| --- | --- |\n| {cells} |"
+        yield f"Component: {_say(finding.component)}{where}{when}. {_say(finding.summary)}"
         yield f"Look next: {_say(finding.look_next)}"
 
 
-def _env(env: EnvJudgement, names: frozenset[str]) -> Iterator[str]:
+def _env(judgement: Judgement, env: EnvJudgement, names: frozenset[str]) -> Iterator[str]:
     """Yield everything said about one environment."""
     yield f"## {_say(env.env_id)}: {env.outcome.upper()}"
     yield (
@@ -90,6 +91,7 @@ def _env(env: EnvJudgement, names: frozenset[str]) -> Iterator[str]:
         yield _picture(picture, names)
     if env.endpoints:
         yield "### Is the learning result the same?"
+        yield f"Sameness {summary.how_same_is_shown(judgement)}."
         yield _table(tables.endpoints(env))
     found = summary.detectable(env)
     yield f"With these seeds, {found}." if found else ""
@@ -97,6 +99,19 @@ def _env(env: EnvJudgement, names: frozenset[str]) -> Iterator[str]:
         yield "### Is anything measured different?"
         yield _table(tables.metrics(env))
     yield _folded("Hyperparameters, the same for both sides", tables.hyperparameters(env))
+
+
+def _aggregate(found: Aggregate | None) -> Iterator[str]:
+    """Yield the final scores over all environments."""
+    if found is None:
+        return
+    yield "## All environments together"
+    yield (
+        "Middle half of the final scores (interquartile mean), in units of the reference's score: "
+        f"mine {words.interval(found.mine)}, reference {words.interval(found.reference)}, "
+        f"difference {words.interval(found.difference)} "
+        f"({words.percent(found.difference.level)} bootstrap intervals)."
+    )
 
 
 def _picture(picture: Picture, names: frozenset[str]) -> str:

@@ -50,7 +50,7 @@ def final_performance(env: EnvJudgement, finals: tuple[Sequence[float], Sequence
     if test is not None and np.isfinite(test.reference.estimate) and np.isfinite(test.margin):
         centre, margin = test.reference.estimate, test.margin
         panel.axvspan(centre - margin, centre + margin, color=MARGIN_COLOUR, alpha=0.16, lw=0)
-        text = f"reference mean ± margin {number(margin, 3)}: still the same"
+        text = f"reference mean ± margin ({number(margin, 3)})"
         handles.append(Patch(color=MARGIN_COLOUR, alpha=0.25, label=text))
     intervals = (test.mine, test.reference) if test else (None, None)
     for role, values, found in zip(ROLES, finals, intervals, strict=True):

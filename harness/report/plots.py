@@ -94,7 +94,8 @@ def pictures(env: EnvJudgement) -> tuple[Picture, ...]:
         (
             "final-performance",
             f"Final performance ({sizes}). One dot per seed; diamond: mean with its interval; "
-            "green: differences this small count as the same.",
+            ""
+            "green: the reference's mean ± the margin.",
         ),
         (
             "metric-traces",
@@ -108,7 +109,8 @@ def pictures(env: EnvJudgement) -> tuple[Picture, ...]:
 LOOKS_PICTURE = Picture(
     LOOKS_STEM,
     LOOKS_STEM,
-    "How the evidence grew as seeds were added. Left: the smallest adjusted p of each environment "
-    "against the error rate spent so far. Right: the farther end of the interval of the difference "
-    "in final performance, as a multiple of the margin; below 1 it is inside.",
+    "How the evidence grew as seeds were added. Left: the smallest adjusted p of each environment; "
+    "below the dotted level of its look, a difference is shown. Right: the larger p of its two "
+    "equivalence tests; below the dotted level, sameness is shown. No level drawn: with so few "
+    "seeds no data could show it.",
 )

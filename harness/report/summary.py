@@ -18,7 +18,7 @@ from harness.judgement import (
 )
 from harness.records import USABLE_OUTCOMES, Json, Outcome
 from harness.report.text import plain
-from harness.report.words import ENDPOINTS, counted, number
+from harness.report.words import ENDPOINTS, counted, number, p_value
 
 _NO_FAILURE = frozenset({*(str(outcome) for outcome in USABLE_OUTCOMES), str(Outcome.ENDED)})
 MAX_COMMAND = 4_000  # characters
@@ -150,16 +150,35 @@ def _cost(env: EnvJudgement, test: EndpointTest) -> str:
     return f"{place}: {margin}; {need} (now {env.n_mine} and {env.n_reference})"
 
 
-def detectable(env: EnvJudgement) -> str:
-    """Return which differences these seeds could have found, or an empty text.
+def equivalence_p(judgement: Judgement, env: EnvJudgement) -> float | None:
+    """Return the p of equivalence of an environment at the last look; None when it has none."""
+    return judgement.looks[-1].equivalence_p.get(env.env_id) if judgement.looks else None
 
-    "4 of 5" is the 80 % power of `EndpointTest.minimum_detectable`.
+
+def how_same_is_shown(judgement: Judgement) -> str:
+    """Return what must hold for "shown same", with the level that counts at the last look.
+
+    The interval of the difference inside the margin is necessary, not sufficient: a margin in
+    reference standard deviations is estimated too (`harness.stats.equivalence`).
+    """
+    level = judgement.looks[-1].equivalence_spent if judgement.looks else 0.0
+    needed = f"needs p ≤ {p_value(level)}" if level > 0 else "is out of reach with so few seeds"
+    return (
+        f"{needed}, where p says how easily sides that differ by the margin would look this alike; "
+        "it counts the uncertainty of the difference and of a margin estimated from seeds"
+    )
+
+
+def detectable(env: EnvJudgement) -> str:
+    """Return which differences in final performance these seeds could have found; may be empty.
+
+    "4 times in 5" is the 80 % power of `EndpointTest.minimum_detectable`, a planning figure.
     """
     test = endpoint(env, "final")
     if test is None or test.minimum_detectable is None:
         return ""
     size = number(test.minimum_detectable, 3)
-    return f"a true difference of {size} reward would be found in 4 of 5 such comparisons"
+    return f"a t test of final performance alone finds a true gap of {size} reward 4 times in 5"
 
 
 def costs(envs: Sequence[EnvJudgement]) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def _sections(judgement: Judgement, room: _Room, folder: str) -> Iterable[Render
     yield from _verdict(judgement, room)
     if any(env.endpoints or env.metrics for env in judgement.envs):
         yield Text()
-        yield _env_table(judgement.envs)
+        yield _env_table(judgement)
         yield _how_to_read(judgement)
     yield from _findings(judgement.findings, room)
     yield from _listed("Exact facts that differ", _fact_lines(judgement), room)
@@ -102,34 +102,34 @@ def _verdict(judgement: Judgement, room: _Room) -> Iterable[Text]:
     yield Text(clean(judgement.headline, room.text), style=f"bold {style}")
 
 
-def _env_table(envs: Sequence[EnvJudgement]) -> Table:
+def _env_table(judgement: Judgement) -> Table:
     """Return one row per environment: final performance, and the two questions."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column(Text("environment"), no_wrap=True, max_width=18)
-    for name in ("seeds", "mine", "reference", "difference"):
+    for name in ("seeds", "mine", "reference", "difference", "margin"):
         table.add_column(Text(name), justify="right")
     for name in ("shown\ndifferent?", "shown\nsame?"):
         table.add_column(Text(name))
-    for env in envs:
-        table.add_row(*(Text(cell) for cell in _env_cells(env)))
+    for env in judgement.envs:
+        table.add_row(*(Text(cell) for cell in _env_cells(judgement, env)))
     return table
 
 
-def _env_cells(env: EnvJudgement) -> tuple[str, ...]:
+def _env_cells(judgement: Judgement, env: EnvJudgement) -> tuple[str, ...]:
     """Return the cells of one environment."""
     name, seeds = clean(env.env_id, 40), words.seeds(env.n_mine, env.n_reference)
     final = summary.endpoint(env, "final")
     if final is None:
-        return (name, seeds, *(words.NOTHING,) * 3, _different(env), words.NOTHING)
+        return (name, seeds, *(words.NOTHING,) * 4, _different(env), words.NOTHING)
     intervals = (words.interval(one) for one in (final.mine, final.reference, final.difference))
-    return (name, seeds, *intervals, _different(env), _same(env))
+    margin = f"±{words.number(final.margin, 3)}"
+    return (name, seeds, *intervals, margin, _different(env), _same(judgement, env))
 
 
-def _same(env: EnvJudgement) -> str:
-    """Return whether every endpoint is shown to be inside its margin; the final one's margin."""
-    final = summary.endpoint(env, "final")
-    margin = f" ±{words.number(final.margin, 3)}" if final else ""
-    return ("yes," if all(test.is_equivalent for test in env.endpoints) else "no,") + margin
+def _same(judgement: Judgement, env: EnvJudgement) -> str:
+    """Return whether every endpoint is shown to be inside its margin, with the p of the worst."""
+    answer = "yes" if all(test.is_equivalent for test in env.endpoints) else "no"
+    return f"{answer}, p {words.p_value(summary.equivalence_p(judgement, env))}"
 
 
 def _different(env: EnvJudgement) -> str:
@@ -150,9 +150,9 @@ def _how_to_read(judgement: Judgement) -> Text:
     needed = f"needs p ≤ {levels.pop()}" if len(levels) == 1 else "needs a small p"
     return Text(
         f"Numbers: mean return at the end of training, in reward{interval}; difference = mine − "
-        f"reference{gap}. Shown different {needed}, where p says how easily luck alone makes a gap "
-        "this large anywhere in what was measured. Shown same needs the interval of the gap to "
-        f"lie inside ± the margin ({clean(judgement.margin, 60)}). Both can be 'no'.",
+        f"reference{gap}; margin = {clean(judgement.margin, 60)}. Shown different {needed}, "
+        "where p says how easily luck alone makes a gap this large anywhere in what was measured. "
+        f"Shown same {summary.how_same_is_shown(judgement)}. Both can be 'no'.",
         style=_HINT,
     )
 
@@ -177,12 +177,12 @@ def _finding(finding: Finding, room: _Room) -> Text:
     when = f", {words.onset(finding.onset)}" if finding.onset else ""
     component = clean(finding.component, 40)
     text = Text.assemble((clean(finding.quantity, 40), "bold"), f" ({component}){where}{when}")
-    text.append(f"\n{clean(finding.summary, room.text)}")
     if finding.mine_place or finding.reference_place:
         text.append("\nmine ")
         text.append(clean(finding.mine_place, room.text) or words.NOTHING, style="bold")
         text.append("  |  reference ")
         text.append(clean(finding.reference_place, room.text) or words.NOTHING, style="bold")
+    text.append(f"\n{clean(finding.summary, room.text)}")
     text.append(f"\n→ {clean(finding.look_next, room.text)}")
     return text
 

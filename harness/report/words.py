@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from harness.judgement import EndpointTest, Interval, Onset, Verdict
 
-# What each verdict means, in one or two sentences. Source: DESIGN, the table of outcomes.
+# What each verdict means, in one or two sentences; the rules are in harness/verdict/rules.py.
 MEANINGS: Mapping[Verdict, str] = {
-    "parity": "The two implementations behave the same: every measured difference is shown to lie "
-    "inside the stated margin, and no check found a difference.",
+    "parity": "Both learn the same: on every environment, final performance and the area under the "
+    "learning curve are shown to lie inside the margin, and nothing else was found to differ.",
     "diverged": "The two implementations are not the same: a difference is established beyond "
     "chance, or an exact check failed.",
     "inconclusive": "Neither sameness nor a difference could be established with this many "

@@ -22,16 +22,25 @@ def headline(
         first = findings[0]
         return (
             f"{mine} differs from {reference} on {first.env_id}; suspect first: "
-            f"{first.component} ({first.quantity})"
+            f"{first.component} ({first.quantity}){_opened(first)}"
         )
     if decision.verdict == "parity":
-        return f"{mine} matches {reference} on {names}: every difference lies inside the margin"
+        return (
+            f"{mine} learns the same as {reference} on {names}: final performance and area under "
+            "the curve lie inside the margin"
+        )
     if decision.verdict == "invalid":
         return f"{mine} and {reference} could not be compared: {decision.reasons[0]}"
     return (
         f"no difference between {mine} and {reference} was established on {names}, "
         "and equivalence was not shown either"
     )
+
+
+def _opened(finding: Finding) -> str:
+    """Return which line to open beside which, as far as both are known."""
+    places = [place for place in (finding.mine_place, finding.reference_place) if place]
+    return f": open {' beside '.join(places)}" if places else ""
 
 
 def look_next(

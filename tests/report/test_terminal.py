@@ -39,14 +39,14 @@ def test_render_text_of_divergence_says_which_line_to_open_and_when_it_begins():
 
 def test_render_text_of_parity_gives_interval_seeds_p_and_margin():
     row = next(line for line in render_text(samples.parity()).splitlines() if "CartPole" in line)
-    cells = ["5 + 5", "477 [465, 489]", "480 [470, 490]", "−3 [−18, 12]", "no, p 0.2", "yes, ±35"]
+    cells = ["5 + 5", "477 [465, 489]", "480 [470, 490]", "−3 [−18, 12]", "no, p 0.2", "±35", "yes, p 0.004"]
     assert all(cell in row for cell in cells)
 
 
 def test_render_text_of_inconclusive_says_what_it_would_cost():
     shown = " ".join(render_text(samples.inconclusive()).split())
     assert "about 12 seeds per side would show the same within ±35 reward (now 3 + 3)" in shown
-    assert "41.5 reward would be found in 4 of 5" in shown
+    assert "a true gap of 41.5 reward 4 times in 5" in shown
 
 
 def test_render_text_of_crash_shows_the_last_stderr_line():

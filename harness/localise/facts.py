@@ -20,8 +20,10 @@ MIN_REFERENCE_SEEDS = 2
 # Options of torch.optim that change speed or bookkeeping, never the update beyond rounding
 # (torch 2.13, torch/optim/adam.py).
 NEUTRAL_OPTIMISER_OPTIONS = frozenset(
-    {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay", "params", "lr"}
+    {"foreach", "fused", "capturable", "differentiable", "params", "lr"}
 )
+# Says how the weights decay: nothing where they do not.
+DECAY, DECAY_OPTION = "weight_decay", "decoupled_weight_decay"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("time_limit", "env-interface", True, "env steps after which an episode is truncated"),
     Fact("autoreset_mode", "env-interface", False, "how a vector environment restarts episodes"),
     Fact("wrapper_stack", "env-interface", False, "wrappers below the harness's own"),
-    Fact("env_steps", "update-schedule", True, "env steps made"),
+    Fact("env_steps", "update-schedule", False, "env steps made; the last round may overrun"),
     Fact("trained_parameter_count", "network-architecture", True, "elements that got a gradient"),
     Fact("trained_parameter_shapes", "network-architecture", False, "shapes of trained tensors"),
     Fact("dtype", "network-architecture", True, "number type of the trained parameters"),
@@ -51,9 +53,9 @@ FACTS: tuple[Fact, ...] = (
     Fact("grad_clip", "gradient-optimiser", True, "largest gradient norm let through"),
     Fact("learning_rate_first", "lr-schedule", True, "learning rate of the first update"),
     Fact("learning_rate_last", "lr-schedule", True, "learning rate of the last update"),
-    Fact("n_updates", "update-schedule", True, "optimiser steps made"),
+    Fact("n_updates", "update-schedule", True, "updates within the env steps asked for"),
     Fact("first_update_env_step", "update-schedule", True, "env step of the first update"),
-    Fact("last_update_env_step", "update-schedule", True, "env step of the last update"),
+    Fact("last_update_env_step", "update-schedule", True, "env step of the last of these updates"),
     Fact("seeded_resets", "seeding-determinism", True, "resets that were given a seed, per env"),
     Fact("reset_seeds", "seeding-determinism", False, "seed of the first reset of each env"),
     Fact("auxiliary_envs", "evaluation-logging", False, "environments beside the training ones"),
@@ -67,10 +69,12 @@ NOT_COMPARED = frozenset(
         "final_weights_sha256",
         "first_non_finite",
         "grad_value_clips",
+        "longest_wait",
         "n_discrete_actions",
         "reward_abs_max",
         "silent_resets",
         "sites",
+        "unclipped_norm_max",
         "unfinished_episodes",
         "unknown_taps",
         "unseen_taps",
@@ -124,8 +128,20 @@ def _row(
 
 
 def _values(name: str, side: Mapping[int, Mapping[str, Json]]) -> dict[int, str]:
-    """Return seed -> canonical value of one fact, for the seeds that have it."""
-    return {seed: _canonical(name, facts[name]) for seed, facts in side.items() if name in facts}
+    """Return seed -> canonical value of one fact, for the seeds on which it was observed."""
+    return {
+        seed: _canonical(name, facts[name])
+        for seed, facts in side.items()
+        if name in facts and not _is_unobserved(name, facts[name])
+    }
+
+
+def _is_unobserved(name: str, value: Json) -> bool:
+    """Return whether the value says only that torch's own clip was not called.
+
+    The code may clip by hand. Where the limit was exceeded, a sanity check says so.
+    """
+    return name == "grad_clip" and isinstance(value, list) and set(value) == {None}
 
 
 def _differing(
@@ -141,11 +157,14 @@ def _differing(
 
 def _canonical(name: str, value: Json) -> str:
     if name == "optimiser_constants" and isinstance(value, list):
-        value = [
-            {key: one[key] for key in sorted(one) if key not in NEUTRAL_OPTIMISER_OPTIONS}
-            for one in value
-        ]
+        value = [_effective(one) for one in value]
     return json.dumps(value, sort_keys=True)
+
+
+def _effective(options: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the options of an optimiser that take part in its update rule."""
+    neutral = {*NEUTRAL_OPTIMISER_OPTIONS, *(() if options.get(DECAY) else (DECAY_OPTION,))}
+    return {key: options[key] for key in sorted(options) if key not in neutral}
 
 
 def _shown(values: list[str], *, lead: str) -> str:

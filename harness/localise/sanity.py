@@ -70,9 +70,13 @@ def _finite(subject: Subject) -> str | None:
 
 
 def _env_steps(subject: Subject) -> str | None:
+    """At least the env steps asked for, and at most one round of updates more."""
     made = subject.trace.facts.get("env_steps")
-    if made is None or made >= subject.total_timesteps:
-        return None if made is None else ""
+    if made is None:
+        return None
+    waits = subject.trace.facts.get("longest_wait") or [subject.total_timesteps]
+    if subject.total_timesteps <= made <= subject.total_timesteps + max(waits):
+        return ""
     return f"{made} env steps made, {subject.total_timesteps} asked for"
 
 
@@ -107,6 +111,9 @@ def _clipped_gradient(subject: Subject) -> str | None:
     found = _values(subject, "grad_norm")
     if found is None or not isinstance(limit, int | float):
         return None
+    largest = max(subject.trace.facts.get("unclipped_norm_max") or [0.0])
+    if largest > limit * (1 + CLIP_SLACK):
+        return f"a gradient of norm {largest:.6g} reached the optimiser, max_grad_norm={limit}"
     env_steps, values = found
     bad = values > limit * (1 + CLIP_SLACK)
     return _first_bad(f"gradient norm above max_grad_norm={limit}:", env_steps, values, bad)

@@ -33,6 +33,8 @@ class EnvRecord:
     Attributes:
         index: number among the training environments, or UNDECIDED before its first step, or
             AUXILIARY (evaluation, wrong id, more than n_envs). is_muted: part of another one.
+        first_reset_seed: last seed given before the first step.
+        is_freshly_seeded: a seed was given since the last step; another one counts no more.
     """
 
     env_id: str
@@ -46,6 +48,7 @@ class EnvRecord:
     n_resets: int = 0
     n_seeded_resets: int = 0
     first_reset_seed: int | None = None
+    is_freshly_seeded: bool = False
 
 
 @dataclass(slots=True)
@@ -94,6 +97,7 @@ class EnvWatch:
             env_step = clock.env_steps = clock.env_steps + 1
             reward = float(reward)
             record.length += 1
+            record.is_freshly_seeded = False
             record.episode_return += reward
             group = self._group
             group.reward_sum += reward
@@ -112,14 +116,20 @@ class EnvWatch:
         """Note a reset and its seed; an episode that it cuts short is counted, not stored."""
         if not self.is_live:
             return
-        if record.n_resets == 0:
-            record.first_reset_seed = None if seed is None else int(seed)
+        self._note_seed(record, seed)
         record.n_resets += 1
-        if seed is not None:
-            record.n_seeded_resets += 1
         if record.length and record.index >= 0:
             self._n_unfinished += 1
         record.length, record.episode_return = 0, 0.0
+
+    def _note_seed(self, record: EnvRecord, seed: Any) -> None:
+        """Count at most one seed between two steps: resets that no step follows train nothing."""
+        if seed is None:
+            return
+        if record.index == UNDECIDED:
+            record.first_reset_seed = int(seed)
+        record.n_seeded_resets += not record.is_freshly_seeded
+        record.is_freshly_seeded = True
 
     def finish(self) -> None:
         """Write what has been sampled since the last point."""

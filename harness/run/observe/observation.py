@@ -45,7 +45,13 @@ class Observation:
             sites=Sites(run.side.file),
         )
         self._envs = EnvWatch(run, writer, clock=self._clock, taps=self._taps, fault=self._fault)
-        self._optimisers = OptimiserWatch(writer, self._clock, self._taps, self._fault)
+        self._optimisers = OptimiserWatch(
+            writer,
+            self._clock,
+            taps=self._taps,
+            fault=self._fault,
+            total_timesteps=run.total_timesteps,
+        )
         self._processes = ProcessWatch()
         self._patches = Patches()
         self._hooks: list[Any] = []

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from harness.records import Json
+from harness.run.observe.leaves import Leaves
 from harness.run.observe.taps import TapWatch
 from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault, Writer
 
@@ -34,7 +35,15 @@ class _Clip:
 
 @dataclass(slots=True)
 class _Optimiser:
-    """What is known about one optimiser; `trained` holds the tensors that received a gradient."""
+    """What is known about one optimiser; `trained` holds the tensors that received a gradient.
+
+    Attributes:
+        n_asked_for: updates within the env steps asked for; `last_env_step` and
+            `last_learning_rate` are of the last of these. Whether a round that would overrun the
+            request is still made is a convention, and no difference of the algorithm.
+        longest_wait: largest number of env steps between two successive updates, or the start.
+        unclipped_norm_max: largest gradient norm over the updates that no clip was seen before.
+    """
 
     optimiser: torch.optim.Optimizer
     suffix: str
@@ -42,9 +51,12 @@ class _Optimiser:
     first_env_step: int
     first_learning_rate: float
     n_updates: int = 0
+    n_asked_for: int = 0
     last_env_step: int = 0
+    longest_wait: int = 0
     last_learning_rate: float = math.nan
     grad_clip: float | None = None
+    unclipped_norm_max: float = 0.0
     trained: dict[int, torch.Tensor] = field(default_factory=dict)
     before: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     values: dict[str, float] = field(default_factory=dict)
@@ -61,7 +73,17 @@ class _Optimiser:
 class OptimiserWatch:
     """Measures every optimiser of the process; the k-th further one has the suffix `.k`."""
 
-    def __init__(self, writer: Writer, clock: Clock, taps: TapWatch, fault: Fault) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        clock: Clock,
+        *,
+        taps: TapWatch,
+        fault: Fault,
+        total_timesteps: int,
+    ) -> None:
+        self._total_timesteps = total_timesteps
+        self._leaves = Leaves()
         self._writer = writer
         self._clock = clock
         self._taps = taps
@@ -77,6 +99,8 @@ class OptimiserWatch:
         if len(self._losses) >= LOSSES_KEPT:
             self._losses.clear()
         self._losses.append(loss)
+        if not self._watched:
+            self._leaves.saw_loss(loss)
         self._taps.sites.note("backward")
 
     def saw_clip(self, parameters: list[torch.Tensor], norm: torch.Tensor, max_norm: float) -> None:
@@ -96,6 +120,9 @@ class OptimiserWatch:
             if watched is None:
                 watched = self._admit(optimiser)
             watched.n_updates += 1
+            self._note_time(watched)
+            if self._clip is None:
+                _note_unclipped(watched)
             if watched.is_measured:
                 with torch.no_grad():
                     self._measure_before(watched)
@@ -107,8 +134,6 @@ class OptimiserWatch:
         del args, kwargs
         try:
             watched = self._watched[id(optimiser)]
-            watched.last_env_step = self._clock.env_steps
-            watched.last_learning_rate = _learning_rate(optimiser)
             self._clock.updates += 1
             if watched.is_measured:
                 with torch.no_grad():
@@ -130,20 +155,24 @@ class OptimiserWatch:
 
     def facts(self) -> dict[str, Json]:
         """Return the exact observations; one list entry per optimiser, in order of first step."""
-        every = list(self._watched.values())
+        every = [one for one in self._watched.values() if one.n_asked_for]
+        if not every and self._leaves.have_moved:
+            return {"torch_threads": torch.get_num_threads(), "first_non_finite": None}
         trained = [list(one.trained.values()) for one in every]
         dtypes = {str(p.dtype).removeprefix("torch.") for tensors in trained for p in tensors}
         return {
-            "n_updates": [one.n_updates for one in every],
+            "n_updates": [one.n_asked_for for one in every],
             "first_update_env_step": [one.first_env_step for one in every],
             "last_update_env_step": [one.last_env_step for one in every],
-            "optimiser_class": [type(one.optimiser).__name__ for one in every],
+            "optimiser_class": [class_name(one.optimiser) for one in every],
             "optimiser_constants": [one.constants for one in every],
             "trained_parameter_count": [sum(p.numel() for p in tensors) for tensors in trained],
             "trained_parameter_shapes": [sorted(list(p.shape) for p in ts) for ts in trained],
             "learning_rate_first": [one.first_learning_rate for one in every],
             "learning_rate_last": [one.last_learning_rate for one in every],
             "grad_clip": [one.grad_clip for one in every],
+            "unclipped_norm_max": [one.unclipped_norm_max for one in every],
+            "longest_wait": [one.longest_wait for one in every],
             "grad_value_clips": self._n_value_clips,
             "dtype": ", ".join(sorted(dtypes)),
             "torch_threads": torch.get_num_threads(),
@@ -163,6 +192,15 @@ class OptimiserWatch:
         )
         self._watched[id(optimiser)] = watched
         return watched
+
+    def _note_time(self, watched: _Optimiser) -> None:
+        env_step = self._clock.env_steps
+        if env_step > self._total_timesteps:
+            return
+        watched.n_asked_for += 1
+        watched.longest_wait = max(watched.longest_wait, env_step - watched.last_env_step)
+        watched.last_env_step = env_step
+        watched.last_learning_rate = _learning_rate(watched.optimiser)
 
     def _measure_before(self, watched: _Optimiser) -> None:
         parameters = watched.parameters()
@@ -188,7 +226,7 @@ class OptimiserWatch:
         values = watched.values
         values["param_norm"] = _norm(parameters)
         values["update_norm"] = _norm(changes)
-        values["learning_rate"] = watched.last_learning_rate
+        values["learning_rate"] = _learning_rate(watched.optimiser)
         if env_steps:
             values["updates_per_env_step"] = watched.n_updates / env_steps
         named = {f"{name}{watched.suffix}": value for name, value in values.items()}
@@ -235,12 +273,32 @@ def _learning_rate(optimiser: torch.optim.Optimizer) -> float:
     return float(optimiser.param_groups[0].get("lr", math.nan))
 
 
+def _note_unclipped(watched: _Optimiser) -> None:
+    """Keep the largest norm: whether a clip was missed depends on every update, not on some."""
+    with torch.no_grad():
+        norm = _norm([p.grad for p in watched.parameters() if p.grad is not None])
+    watched.unclipped_norm_max = max(watched.unclipped_norm_max, norm)
+
+
+def class_name(optimiser: torch.optim.Optimizer) -> str:
+    """Return the name of the class whose update rule is used.
+
+    A subclass that keeps its parent's `step` is its parent, and AdamW differs from Adam by its
+    weight decay alone (Loshchilov & Hutter 2019, algorithm 2): without one, it is Adam.
+    """
+    kind = type(optimiser)
+    rule = next(c for c in kind.__mro__ if "step" in vars(c))
+    has_decay = any(group.get("weight_decay") for group in optimiser.param_groups)
+    return "Adam" if rule is torch.optim.AdamW and not has_decay else rule.__name__
+
+
 def _constants(optimiser: torch.optim.Optimizer) -> dict[str, Json]:
-    """Return the options of the first parameter group; further groups under "groups"."""
+    """Return the options of the first parameter group; groups with others under "groups"."""
     first, *others = (
         {name: _json(value) for name, value in group.items() if name != "params"}
         for group in optimiser.param_groups
     )
+    others = [group for group in others if group != first]
     return {**first, "groups": others} if others else first
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.stats.worlds import SHAPES, Noise, Shape, curves, endpoints, ramp
+from benchmarks.stats.worlds import GROWTHS, SHAPES, Noise, Shape, curves, endpoints, growth
 from harness.records import Curves, Margin
 from harness.stats.equivalence import smallest_p_equivalence, tost
 from harness.stats.family import DifferenceTest, FamilyOptions, family_test
@@ -127,18 +127,21 @@ def _single_parity(
 
 
 def _onset(
-    rng: np.random.Generator, *, n: int, noise: Noise, width: int, is_naive: bool
+    rng: np.random.Generator, *, n: int, noise: Noise, effect: np.ndarray, is_naive: bool = False
 ) -> bool | None:
     """Return whether the interval holds the true onset; None when no difference was found.
 
     With is_naive the answer is the first significant checkpoint alone.
+
+    Args:
+        effect: (N_CHECKPOINTS,), 0 before ONSET.
     """
-    mine = curves(rng, n, noise=noise) + 2.0 * ramp(ONSET, width)
+    mine = curves(rng, n, noise=noise) + effect
     reference = curves(rng, n, noise=noise)
     pair = (_record(mine), _record(reference))
     options = FamilyOptions(n_permutations=N_PERMUTATIONS)
     tested = family_test({"episode_return": pair}, rng=rng, options=options)
-    p = np.ones(len(ramp(0, 1))) if tested is None else tested.p_adjusted["episode_return"]
+    p = np.ones(len(effect)) if tested is None else tested.p_adjusted["episode_return"]
     found = onset_interval(*pair, p_adjusted=p, alpha=ALPHA)
     if found is None:
         return None
@@ -203,18 +206,23 @@ def _power_cells() -> Iterator[Cell]:
 
 
 def _onset_cells() -> Iterator[Cell]:
-    for n in (5, 10, 20):
-        for rho in (0.5, 0.8):
-            for width in (1, 10, 25):
-                world = f"{n} and {n} seeds, correlation {rho}, ramp over {width} checkpoints"
-                trial = partial(_onset, n=n, noise=Noise(rho=rho), width=width, is_naive=False)
-                yield Cell("onset covered, 90 % interval", world, 400, trial)
+    kind = "onset covered, 90 % interval"
+    noises = {
+        "noise constant": Noise(rho=0.8),
+        "an offset per seed": Noise(rho=0.8, offset=1.0),
+        "noise doubling every 7 checkpoints": Noise(rho=0.8, doubles_every=7.0),
+    }
+    for n in (5, 8, 20):
+        for words, noise in noises.items():
+            for shape in GROWTHS:
+                trial = partial(_onset, n=n, noise=noise, effect=4.0 * growth(shape, ONSET))
+                yield Cell(kind, f"{n} and {n} seeds, {shape}, {words}", 400, trial)
+    ramp = 4.0 * growth("ramp", ONSET)
     for shape in ("skewed", "bimodal"):
-        trial = partial(_onset, n=10, noise=Noise(shape, rho=0.8), width=10, is_naive=False)
-        world = f"10 and 10 seeds, {shape}, ramp over 10 checkpoints"
-        yield Cell("onset covered, 90 % interval", world, 400, trial)
-    trial = partial(_onset, n=10, noise=Noise(rho=0.8), width=10, is_naive=True)
-    world = "10 and 10 seeds, correlation 0.8, ramp over 10 checkpoints"
+        trial = partial(_onset, n=8, noise=Noise(shape, rho=0.8), effect=ramp)
+        yield Cell(kind, f"8 and 8 seeds, ramp, {shape} noise", 400, trial)
+    trial = partial(_onset, n=8, noise=Noise(rho=0.8), effect=ramp, is_naive=True)
+    world = "8 and 8 seeds, ramp, noise constant"
     yield Cell("onset hit by the first significant checkpoint", world, 400, trial)
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 Shape = Literal["normal", "skewed", "bimodal"]
+Growth = Literal["jump", "ramp", "quadratic", "exponential"]
+GROWTHS: tuple[Growth, ...] = ("jump", "ramp", "quadratic", "exponential")
 SHAPES: tuple[Shape, ...] = ("normal", "skewed", "bimodal")
 N_CHECKPOINTS = 50
 RHO = 0.9  # correlation of neighbouring checkpoints
@@ -39,11 +41,15 @@ class Noise:
     """Noise of curves: AR(1) with correlation `rho`, plus what `shape` adds; scaled by `sd`.
 
     `skewed`: exp of the AR(1); `bimodal`: a fifth of the runs collapses by 4 at a random time.
+    `offset`: standard deviation of a constant per run. `doubles_every`: checkpoints in which the
+    noise doubles, to 1 at the last checkpoint; 0: it does not grow.
     """
 
     shape: Shape = "normal"
     sd: float = 1.0
     rho: float = RHO
+    offset: float = 0.0
+    doubles_every: float = 0.0
 
 
 def curves(rng: np.random.Generator, n: int, *, noise: Noise) -> FloatArray:
@@ -58,9 +64,22 @@ def curves(rng: np.random.Generator, n: int, *, noise: Noise) -> FloatArray:
         start = rng.integers(0, N_CHECKPOINTS, size=(n, 1))
         collapsed = (rng.random((n, 1)) < FAILURE) & (times >= start)
         values = values - 4.0 * (collapsed - FAILURE * (times + 1.0) / N_CHECKPOINTS)
+    if noise.offset:
+        values = values + noise.offset * rng.normal(size=(n, 1))
+    if noise.doubles_every:
+        values = values * 2.0 ** ((times - N_CHECKPOINTS + 1.0) / noise.doubles_every)
     return np.asarray(noise.sd * values)
 
 
-def ramp(start: int, width: int) -> FloatArray:
-    """Return (N_CHECKPOINTS,): 0 before `start`, rising over `width` checkpoints to 1."""
-    return np.clip((np.arange(N_CHECKPOINTS) - start + 1.0) / width, 0.0, 1.0)
+def growth(kind: Growth, start: int) -> FloatArray:
+    """Return (N_CHECKPOINTS,): 0 before `start`, then growing to 1 at the last checkpoint.
+
+    A jump is 1 at once, a ramp after 10 checkpoints; the exponential doubles every 4 checkpoints.
+    """
+    since = np.clip(np.arange(N_CHECKPOINTS) - start + 1.0, 0.0, None)
+    if kind == "jump":
+        return np.minimum(since, 1.0)
+    if kind == "ramp":
+        return np.minimum(since / 10.0, 1.0)
+    grown = since**2 if kind == "quadratic" else np.exp2(since / 4.0) - 1.0
+    return np.asarray(grown / grown[-1])

@@ -1,22 +1,22 @@
 """Where a difference begins, as an interval.
 
-The first significant checkpoint is late: a difference that ramps up is significant only once it is
-large. Instead the mean difference over time is modelled as a ramp that is 0 before the onset,
-rises linearly over some width, then stays; noise is AR(1) with a smoothed standard deviation, both
-estimated from the residuals of the seeds. The interval holds every onset that some width and height
-explain about as well as the best ramp does: the projection of the joint confidence region of
-(onset, width, height), whose cut is 3 F(3, df) (Scheffe 1959, The Analysis of Variance, sec. 2.3;
-likelihood-ratio regions for change points: Siegmund 1988, Int. Stat. Rev. 56). Projection makes it
-conservative, which leaves room for an imperfect noise model; docs/statistics.md has the coverage.
+Upper end: the first checkpoint that is significant after every adjustment; a difference is there.
+It is late: a difference that grows is significant only once it is large. Lower end: just after the
+last earlier checkpoint at which the data exclude a difference of more than a twentieth of the one
+first shown. A simultaneous confidence band decides this (Welch 1947, Biometrika 34; Bonferroni
+over checkpoints); where it excludes nothing, the difference may have begun with the first
+measurement, or before. No shape of growth and no model of the noise over time is assumed: real
+differences grow smoothly, often exponentially, out of noise that grows as well, and a fitted jump
+or ramp then claims far more than the data say. The price is width; docs/statistics.md has the
+coverage.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import fdtri
+from scipy.special import stdtrit
 
 from harness.judgement import Onset
 from harness.stats.relabel import require_seeds
@@ -29,27 +29,10 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 LEVEL = 0.9
-N_PARAMETERS = 3  # onset, width, height
-N_WIDTHS = 10  # ramp widths tried, geometric from 1 checkpoint to the whole grid
-N_SMOOTH = 9  # checkpoints over which the noise variance is averaged
-MAX_RHO = 0.98  # autocorrelation beyond this cannot be told from a constant offset
-
-
-@dataclass(frozen=True)
-class _Difference:
-    """Mean difference over time with its noise.
-
-    Attributes:
-        mean: (n_points,). error: (n_points,) standard error. rho: correlation of neighbours.
-        lags: (n_points - 1,) distance of neighbouring testable checkpoints, in checkpoints.
-        df: degrees of freedom of the noise estimate.
-    """
-
-    mean: FloatArray
-    error: FloatArray
-    rho: float
-    lags: FloatArray
-    df: int
+# A checkpoint is before the onset when a difference of more than this share of the first shown one
+# is excluded there. Measured (docs/statistics.md): a tenth already claims too much of exponential
+# growth in noise that grows exponentially as well.
+EXCLUDED_SHARE = 0.05
 
 
 def onset_interval(
@@ -62,10 +45,13 @@ def onset_interval(
 ) -> Onset | None:
     """Return an interval of env steps that holds the beginning of the difference, or None.
 
-    Meaning: given that the metric differs, the difference began inside the interval at this level.
-    Assumptions: independent runs, one lasting ramp or jump, noise without long memory beyond
-    AR(1). Smallest usable n: 2 per side (the interval is then wide). The onset is resolved to
-    checkpoints: `low` is the first env step of its bin, `high` the last of its bin.
+    Meaning: given that the metric differs, at this level a difference is there by the end of the
+    interval, and none of more than EXCLUDED_SHARE of it was there before the interval.
+    Assumptions: independent runs, means near normal; once begun, a difference does not go back
+    below that share before it is shown. The error splits into `alpha` (significant too early) and
+    1 - level - alpha (band); where nothing is left for the band, it excludes nothing.
+    Smallest usable n: 2 per side (the interval is then wide).
+    The onset is resolved to checkpoints: `low` is the first env step of its bin, `high` the last.
 
     Args:
         p_adjusted: (n_checkpoints,), NaN where not testable: from `family_test`.
@@ -80,74 +66,46 @@ def onset_interval(
         msg = f"expected {n_points} checkpoints in both curves and p_adjusted"
         raise ValueError(msg)
     require_seeds(len(mine.values), len(reference.values), is_paired=False)
-    if not (p_adjusted <= alpha).any():
+    significant = np.flatnonzero(p_adjusted <= alpha)
+    if not significant.size:
         return None
-    columns = np.flatnonzero(
-        np.isfinite(np.concatenate([mine.values, reference.values])).all(axis=0)
-    )
-    found = _plausible_onsets(
-        _difference(mine.values[:, columns], reference.values[:, columns], columns), columns, level
-    )
-    # Nothing is known before the first testable checkpoint: the onset may lie there as well.
-    low = 0 if found[0] == 0 else int(columns[found[0]])
-    high = int(columns[found[-1]])
-    first_step = int(mine.checkpoints[low - 1]) + 1 if low else 1
-    return Onset(first_step, int(mine.checkpoints[high]), level)
+    first = int(significant[0])
+    columns = _measured(mine.values, reference.values)
+    error = 1.0 - level - alpha
+    before = np.empty(0, dtype=np.int64)
+    if error > 0.0:
+        largest = _largest_plausible(mine.values[:, columns], reference.values[:, columns], error)
+        shown = abs(float(mine.values[:, first].mean() - reference.values[:, first].mean()))
+        before = columns[(columns < first) & (largest <= EXCLUDED_SHARE * shown)]
+    low = int(mine.checkpoints[before[-1]]) + 1 if before.size else 1
+    return Onset(low, int(mine.checkpoints[first]), level)
 
 
-def _plausible_onsets(
-    difference: _Difference, columns: NDArray[np.int64], level: float
-) -> NDArray[np.int64]:
-    """Return positions in `columns` that are plausible onsets, increasing, at least one."""
-    explained = np.array(
-        [_explained(difference, ramps) for ramps in _ramps(columns.astype(np.float64))]
-    )
-    cut = N_PARAMETERS * float(fdtri(N_PARAMETERS, difference.df, level))
-    return np.flatnonzero(explained >= explained.max() - cut)
+def _measured(mine: FloatArray, reference: FloatArray) -> NDArray[np.int64]:
+    """Return the checkpoints at which every seed has a finite value and some seed a new one.
+
+    A value that is carried over from the checkpoint before is no evidence of its own.
+    """
+    both = np.concatenate([mine, reference])
+    is_measured = np.isfinite(both).all(axis=0)
+    is_measured[1:] &= (both[:, 1:] != both[:, :-1]).any(axis=0)
+    return np.flatnonzero(is_measured)
 
 
-def _difference(mine: FloatArray, reference: FloatArray, columns: NDArray[np.int64]) -> _Difference:
+def _largest_plausible(mine: FloatArray, reference: FloatArray, error: float) -> FloatArray:
+    """Return the largest size of the mean difference that the band leaves open: (n_points,).
+
+    The two-sided band holds at all points together with error rate `error` (Bonferroni).
+    """
     n, m = len(mine), len(reference)
-    mean = mine.mean(axis=0) - reference.mean(axis=0)
-    residuals = np.concatenate([mine - mine.mean(axis=0), reference - reference.mean(axis=0)])
-    variance = np.square(residuals).sum(axis=0) / (n + m - 2)
-    width = min(N_SMOOTH, len(variance))
-    padded = np.pad(variance, (width // 2, (width - 1) // 2), mode="edge")
-    smooth = np.convolve(padded, np.full(width, 1.0 / width), "valid")
-    # Without any noise the jump itself sets the scale: the fit is then exact, not undefined.
-    floor = 1e-9 * max(float(np.abs(mean).max()), float(np.sqrt(variance.max())), 1e-300)
-    error = np.maximum(np.sqrt(smooth * (1.0 / n + 1.0 / m)), floor)
-    lags = np.diff(columns).astype(np.float64)
-    return _Difference(mean, error, _neighbour_correlation(residuals, variance), lags, n + m - 2)
-
-
-def _neighbour_correlation(residuals: FloatArray, variance: FloatArray) -> float:
-    """Return the pooled lag-one correlation of standardised residuals, in [0, MAX_RHO]."""
-    scaled = residuals / np.sqrt(np.where(variance > 0.0, variance, 1.0))
-    early, late = scaled[:, :-1], scaled[:, 1:]
-    size = 0.5 * float(np.square(early).sum() + np.square(late).sum())
-    return float(np.clip((early * late).sum() / size, 0.0, MAX_RHO)) if size > 0.0 else 0.0
-
-
-def _ramps(columns: FloatArray) -> FloatArray:
-    """Return ramp shapes: (n_onsets, n_widths, n_points), 0 before the onset, 1 at the end."""
-    span = columns[-1] - columns[0] + 1.0
-    widths = np.unique(np.round(np.geomspace(1.0, span, N_WIDTHS)))
-    since = columns[None, None, :] - columns[:, None, None] + 1.0
-    return np.asarray(np.clip(since / widths[None, :, None], 0.0, 1.0))
-
-
-def _explained(difference: _Difference, ramps: FloatArray) -> float:
-    """Return the largest sum of squares explained by one of `ramps` (n_widths, n_points)."""
-    target = _whiten(difference.mean[None, :], difference)[0]
-    shapes = _whiten(ramps, difference)
-    size = np.square(shapes).sum(axis=1)
-    return float((np.square(shapes @ target) / size).max())
-
-
-def _whiten(rows: FloatArray, difference: _Difference) -> FloatArray:
-    """Return rows (n_rows, n_points) divided by their noise, autocorrelation removed."""
-    scaled = rows / difference.error
-    carried = difference.rho**difference.lags
-    scaled[:, 1:] = (scaled[:, 1:] - carried * scaled[:, :-1]) / np.sqrt(1.0 - carried**2)
-    return scaled
+    a, b = mine.var(axis=0, ddof=1) / n, reference.var(axis=0, ddof=1) / m
+    variance = a + b
+    scale = np.where(
+        variance > 0.0, variance, 1.0
+    )  # shares first: squares of tiny variances vanish
+    df = 1.0 / np.maximum(
+        (a / scale) ** 2 / (n - 1) + (b / scale) ** 2 / (m - 1), 1.0 / (n + m - 2)
+    )
+    quantile = stdtrit(df, 1.0 - error / (2.0 * max(1, len(variance))))
+    difference = np.abs(mine.mean(axis=0) - reference.mean(axis=0))
+    return np.asarray(difference + quantile * np.sqrt(variance))

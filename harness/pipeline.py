@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import judge
+from harness.codec import from_plain, to_json, to_plain
 from harness.errors import UsageError
 from harness.judge import Gathered, LookJudgement, RunId
 from harness.judgement import Evidence, Judgement
@@ -35,7 +36,6 @@ from harness.report.export import write as write_frame
 from harness.report.write import write_report
 from harness.run.executor import LocalExecutor
 from harness.run.limits import Limits
-from harness.store.codec import from_plain, to_json, to_plain
 from harness.store.store import Store
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from harness.cli.options import Running
 from harness.cli.say import aligned, duration
+from harness.codec import from_json
 from harness.plan.estimate import Speed, measured_speed, run_time_s, total_time_s
 from harness.plan.plan import PlannedRun, runs_of_look
 from harness.plan.reason import reason_not_cached
 from harness.records import ComparisonSpec, RunRecord, RunSpec
 from harness.spec.tiers import budget_row
-from harness.store.codec import from_json
 from harness.store.store import Store
 from harness.store.trace import SPEC_FILE
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -16,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.modules import locate_module
 from harness.plan.closure import Closure, closure, is_installed
 from harness.records import Json, RunSpec, SideSpec
 
@@ -105,7 +105,7 @@ def env_fingerprint(env_id: str) -> Mapping[str, str]:
     for prefix, distributions in _ENV_DISTRIBUTIONS.items():
         if module.startswith(prefix):
             return _first_installed(distributions)
-    file = _locate(module)
+    file = locate_module(module)
     if file is None or is_installed(file):
         return _versions_of([module.partition(".")[0]])
     files = _closure(file)
@@ -171,7 +171,7 @@ def _closure(file: Path) -> Closure:
 def _file_of(side: SideSpec) -> Path:
     if side.file is not None:
         return Path(side.file).resolve()
-    file = _locate(side.module or "")
+    file = locate_module(side.module or "")
     if file is None:
         message = f"the source of module {side.module!r} is not found\nInstall it, or give a file."
         raise UsageError(message)
@@ -206,22 +206,3 @@ def _versions_of(packages: Iterable[str]) -> dict[str, str]:
 @cache
 def _distributions() -> Mapping[str, list[str]]:
     return importlib.metadata.packages_distributions()
-
-
-def _locate(module: str) -> Path | None:
-    """Return the file of a dotted module without importing its parents, or None."""
-    top, *parts = module.split(".")
-    try:
-        spec = importlib.util.find_spec(top) if top.isidentifier() else None
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    if not parts:
-        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    for location in spec.submodule_search_locations or ():
-        path = Path(location, *parts)
-        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-            if candidate.is_file():
-                return candidate
-    return None

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.codec import NON_FINITE, to_plain
 from harness.errors import CorruptResult, FutureSchema
 from harness.judgement import Judgement
 from harness.records import REPORT_SCHEMA, Json
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_NON_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 @lru_cache(maxsize=1)
@@ -31,7 +28,7 @@ def to_json(judgement: Judgement) -> str:
 
     NaN and infinities become the strings "NaN", "Infinity", "-Infinity".
     """
-    return _dump(asdict(judgement))
+    return _dump(judgement)
 
 
 def from_json(text: str, where: str = "report.json") -> Judgement:
@@ -84,7 +81,7 @@ def schema_text() -> str:
     schema["$schema"] = _DIALECT
     schema["title"] = f"rl-parity report, schema version {REPORT_SCHEMA}"
     schema["properties"]["schema_version"] = {"const": REPORT_SCHEMA}
-    return _dump(schema, indent=1)
+    return _dump(schema)
 
 
 def _with_non_finite(node: Json) -> Json:
@@ -104,24 +101,12 @@ def _with_non_finite(node: Json) -> Json:
         rest["description"] = node["description"].splitlines()[0]
     if node.get("type") == "number":
         rest.pop("type")
-        return {"anyOf": [{"type": "number"}, {"enum": list(_NON_FINITE)}], **rest}
+        return {"anyOf": [{"type": "number"}, {"enum": [*NON_FINITE]}], **rest}
     if node.get("type") == "object" and "properties" in node:
         rest["additionalProperties"] = False
     return rest
 
 
-def _dump(value: Json, indent: int = 1) -> str:
+def _dump(value: object) -> str:
     """Return canonical JSON text."""
-    finite = _finite(value)
-    return json.dumps(finite, sort_keys=True, indent=indent, allow_nan=False) + "\n"
-
-
-def _finite(value: Json) -> Json:
-    """Return the value with non-finite floats as strings, mappings as dicts."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, Mapping):
-        return {str(key): _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return value
+    return json.dumps(to_plain(value), sort_keys=True, indent=1, allow_nan=False) + "\n"

@@ -11,15 +11,14 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import MissingExtra
+from harness.files import make_folder, replace_atomic
 from harness.records import Role, RunSpec, Series, Trace
-from harness.report.files import replace_atomic
 from harness.report.text import csv as csv_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Format = Literal["csv", "parquet"]
-FORMATS: tuple[Format, ...] = ("csv", "parquet")
 # What `value` is; a value that was never measured has no row at all.
 # "nan" would not do: readers of CSV take that word for a missing cell.
 STATES = ("value", "not-a-number", "+inf", "-inf")
@@ -94,8 +93,9 @@ def write(frame: pd.DataFrame, path: Path, format: Format) -> Path:  # noqa: A00
     In CSV, text that begins with = + - @ gets a leading quote, so that no spreadsheet runs it.
 
     Raises:
-        MissingExtra: Parquet without its extra.
+        MissingExtra: Parquet without its extra. StoreError: the disk refuses; names the file.
     """
+    make_folder(path.parent)
     if format == "parquet":
         _need_parquet()
         return replace_atomic(path, lambda part: frame.to_parquet(part, index=False))

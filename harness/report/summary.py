@@ -164,8 +164,8 @@ def how_same_is_shown(judgement: Judgement) -> str:
     level = judgement.looks[-1].equivalence_spent if judgement.looks else 0.0
     needed = f"needs p ≤ {p_value(level)}" if level > 0 else "is out of reach with so few seeds"
     return (
-        f"{needed}, where p says how easily sides that differ by the margin would look this alike; "
-        "it counts the uncertainty of the difference and of a margin estimated from seeds"
+        f"{needed}; its p says how easily sides that differ by the margin would look this alike, "
+        "and counts the uncertainty of the difference and of a margin estimated from seeds"
     )
 
 

@@ -111,16 +111,6 @@ def markdown_code(text: str, limit: int = MAX_NAME) -> str:
     return f"{fence}{pad}{text or ' '}{pad}{fence}"
 
 
-def html(text: str, limit: int = MAX_NAME) -> str:
-    """Return `text` escaped for HTML content and quoted attributes.
-
-    >>> html('<script>"&')
-    '&lt;script&gt;&#34;&amp;'
-    """
-    escapes = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"}
-    return "".join(escapes.get(character, character) for character in plain(text, limit))
-
-
 def label(text: str, limit: int = MAX_LABEL) -> str:
     """Return `text` for a picture: glyphs of the shipped font only, shown by every legend.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.files import make_folder, write_atomic
 from harness.judgement import Evidence, Judgement
 from harness.report.document import to_json
-from harness.report.files import write_atomic
 from harness.report.html import to_html
 from harness.report.markdown import to_markdown
 from harness.report.plots import draw
@@ -17,7 +17,11 @@ def write_report(judgement: Judgement, evidence: Evidence, folder: Path) -> tupl
 
     Each file is replaced as a whole; pictures of an earlier report that this one does not have
     are removed. The same inputs give byte-identical files.
+
+    Raises:
+        StoreError: the disk refuses; names the file or folder.
     """
+    make_folder(folder / "plots")
     plots = draw(judgement, evidence)
     pages = {
         "report.json": to_json(judgement),

@@ -58,7 +58,7 @@ def main(run_json: str, work_dir: str) -> int:
     """Train one run inside this process and return the exit code.
 
     Args:
-        run_json: the RunSpec, as `harness.store.codec.to_json` writes it.
+        run_json: the RunSpec, as `harness.codec.to_json` writes it.
         work_dir: the run's work folder; holds spec.json, receives the trace and done.json.
     """
     pid = os.getpid()
@@ -90,11 +90,11 @@ def leave(code: int) -> NoReturn:
 
 def _train(run_json: str, work_dir: Path) -> Failure | None:
     """Train; return None once the trace is finished, or why the run could not be observed."""
+    from harness.codec import from_json
     from harness.run.load import load_side
     from harness.run.observe import Observation
     from harness.run.provenance import provenance_of
     from harness.spec.environments import register_ids
-    from harness.store.codec import from_json
     from harness.store.trace import TraceWriter
 
     pid = os.getpid()

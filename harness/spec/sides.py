@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UnknownName, UsageError, nearest_sentence
+from harness.modules import locate_module
 from harness.records import Role, SideSpec
 from harness.spec.references import find_reference, reference_names
 
@@ -51,25 +52,6 @@ def implementations() -> tuple[str, ...]:
     folder = _my_impls()
     files = sorted(folder.glob("[a-z]*.py")) if folder else []
     return tuple(file.stem for file in files)
-
-
-def locate_module(module: str) -> Path | None:
-    """Return the file of a dotted module without importing its parents; None when not found."""
-    top, *parts = module.split(".")
-    try:
-        spec = importlib.util.find_spec(top) if top.isidentifier() else None
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    if not parts:
-        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    for location in spec.submodule_search_locations or ():
-        path = Path(location, *parts)
-        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-            if candidate.is_file():
-                return candidate
-    return None
 
 
 def _default_side(algo: str, role: Role) -> SideSpec:

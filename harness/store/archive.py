@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.codec import floats_back, to_json
 from harness.errors import CorruptResult, FutureSchema
 from harness.records import TRACE_SCHEMA, Episodes, Series, Trace
-from harness.store.codec import floats_back, to_json
 from harness.store.files import corrupt
 
 # Limits on what is read (zip bombs): members, unpacked bytes, unpacked / packed bytes.

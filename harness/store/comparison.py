@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import StoreError
+from harness.files import write_atomic
 from harness.records import REPORT_SCHEMA, Json
 from harness.store.archive import check_schema
-from harness.store.files import MAX_JSON_BYTES, read_bounded, sealed, unsealed, write_atomic
+from harness.store.files import MAX_JSON_BYTES, read_bounded, sealed, unsealed
 
 COMPARISON_FILE = "comparison.json"
 
 
 def write_comparison(folder: Path, document: Mapping[str, Json]) -> None:
-    """Write comparison.json; the values may be records (see `harness.store.codec.to_plain`).
+    """Write comparison.json; the values may be records (see `harness.codec.to_plain`).
 
     Raises:
         StoreError: the disk refuses; an older comparison.json is then untouched.

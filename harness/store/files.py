@@ -1,75 +1,23 @@
-"""The file layer: atomic writes, checksums and bounded reads; every effect on disk passes here.
-
-The promise, tested by failing the k-th write, fsync and rename for k = 1, 2, ...: after a failure
-at any point a reader sees the old state or the new one, nothing else.
-"""
+"""Results on disk: checksums, bounded reads, strict names. Writing: `harness.files`."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import re
 import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.codec import to_json
 from harness.errors import CorruptResult, StoreError
 from harness.records import Json
-from harness.store.codec import to_json
 
 # No file of a result is larger; a larger one is refused before it is read. Bytes.
 MAX_FILE_BYTES = 1 << 30
 MAX_JSON_BYTES = 64 << 20
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def write_all(descriptor: int, content: bytes) -> None:
-    """Write the whole content to an open file, whatever the size of each single write."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace the file by `content` as a whole: temporary file, fsync, rename, fsync of the folder.
-
-    Raises:
-        StoreError: the disk refuses; names the file and what to do. The old file is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        try:
-            write_all(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)  # noqa: PTH105 - the fault tests fail exactly this call
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise _refused(path, error) from error
-
-
-def _refused(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"could not write {path}: {error.strerror or error}; free space or permissions on that "
-        "disk, or pass another folder with --results"
-    )
 
 
 def sealed(document: Mapping[str, Json]) -> bytes:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from harness.codec import to_plain
 from harness.records import Json
-from harness.store.codec import to_plain
 from harness.store.files import read_bounded
 
 DIGEST_BYTES = 4

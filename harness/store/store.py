@@ -23,17 +23,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from harness.codec import from_json, to_json
 from harness.errors import CorruptResult, StoreError
+from harness.files import make_folder, sync_folder, write_atomic
 from harness.records import Outcome, RunRecord, RunSpec, Trace
 from harness.store.archive import unpack
-from harness.store.codec import from_json, to_json
 from harness.store.comparison import read_comparison, write_comparison
 from harness.store.files import (
     check_slug,
     corrupt,
     remove_tree,
-    sync_folder,
-    write_atomic,
 )
 from harness.store.trace import (
     DONE_FILE,
@@ -148,8 +147,7 @@ class Store:
     def try_claim(self, key: str) -> Claim | None:
         """Return the exclusive right to train a run, or None while another invocation has it."""
         check_slug(key, "run key")
-        folder = self.root / "claims"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(self.root / "claims")
         lock = FileLock(folder / f"{key}.lock", thread_local=False, is_singleton=False)
         try:
             lock.acquire(blocking=False)
@@ -175,17 +173,9 @@ class Store:
         """
         check_slug(run.key, "run key")
         folder = self.root / "work" / f"{run.key}-{uuid.uuid4().hex[:12]}"
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            message = f"could not create {folder}: {error.strerror or error}"
-            raise StoreError(message) from error
+        make_folder(folder, is_new=True)
         write_atomic(folder / SPEC_FILE, to_json(run).encode())
         return folder
-
-    def is_done(self, work_dir: Path) -> bool:
-        """Return whether the run in a work folder has said that it is done (not yet verified)."""
-        return (work_dir / DONE_FILE).is_file()
 
     def progress(self, work_dir: Path) -> tuple[int, int]:
         """Return (env_steps, updates) that the run in a work folder has reached."""
@@ -236,13 +226,7 @@ class Store:
         Raises:
             StoreError: the name is no slug, or the disk refuses.
         """
-        folder = self.root / "comparisons" / check_slug(name, "comparison name")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"could not create {folder}: {error.strerror or error}"
-            raise StoreError(message) from error
-        return folder
+        return make_folder(self.root / "comparisons" / check_slug(name, "comparison name"))
 
     write_comparison = staticmethod(write_comparison)
     read_comparison = staticmethod(read_comparison)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.files import write_all, write_atomic
 from harness.records import TRACE_SCHEMA, Episodes, Json, Series, Trace
 from harness.store.archive import check_schema, pack, unpack
 from harness.store.files import (
@@ -29,8 +30,6 @@ from harness.store.files import (
     read_bounded,
     sealed,
     unsealed,
-    write_all,
-    write_atomic,
 )
 from harness.store.lines import encode_line
 

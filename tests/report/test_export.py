@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.errors import MissingExtra
+from harness.errors import MissingExtra, StoreError
 from harness.records import Episodes, RunSpec, Series, SideSpec, Trace
 from harness.report.export import COLUMNS, runs_frame, write
 
@@ -82,7 +82,7 @@ def test_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch)
         raise OSError(msg)
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(StoreError, match=r"could not write .*x\.csv: full"):
         write(frame(), path, "csv")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -39,7 +39,15 @@ def test_render_text_of_divergence_says_which_line_to_open_and_when_it_begins():
 
 def test_render_text_of_parity_gives_interval_seeds_p_and_margin():
     row = next(line for line in render_text(samples.parity()).splitlines() if "CartPole" in line)
-    cells = ["5 + 5", "477 [465, 489]", "480 [470, 490]", "−3 [−18, 12]", "no, p 0.2", "±35", "yes, p 0.004"]
+    cells = [
+        "5 + 5",
+        "477 [465, 489]",
+        "480 [470, 490]",
+        "−3 [−18, 12]",
+        "no, p 0.2",
+        "±35",
+        "yes, p 0.004",
+    ]
     assert all(cell in row for cell in cells)
 
 

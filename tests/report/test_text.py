@@ -29,11 +29,6 @@ def test_terminal_of_hostile_name_holds_only_printable_characters(name):
     assert text.terminal(name).isprintable()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_html_of_hostile_name_holds_no_raw_markup(name):
-    assert not set("<>\"'") & set(text.html(name))
-
-
 @pytest.mark.parametrize(
     "name", [*HOSTILE, "&lt;b&gt;", "[x](http://y)", "1. x", "- x", "www.x.com"]
 )

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MissingExtra, UnknownName, UsageError
+from harness.modules import locate_module
 from harness.spec import references as registered
 from harness.spec.references import Reference, find_reference, is_supported
-from harness.spec.sides import find_side, implementations, locate_module
+from harness.spec.sides import find_side, implementations
 
 
 @pytest.fixture

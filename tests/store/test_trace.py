@@ -6,11 +6,11 @@ import zipfile
 import numpy as np
 import pytest
 
+from harness.codec import to_json
 from harness.errors import CorruptResult, FutureSchema, StoreError
 from harness.records import TRACE_SCHEMA, Episodes, Series, Trace
 from harness.store import archive
 from harness.store.archive import pack, unpack
-from harness.store.codec import to_json
 from harness.store.files import sealed
 from harness.store.lines import encode_line, read_lines
 from harness.store.trace import TraceWriter, read_done, read_progress, read_trace

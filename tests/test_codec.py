@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
+from harness.codec import floats_back, from_json, from_plain, to_json, to_plain
 from harness.errors import CorruptResult
 from harness.judgement import Interval, LookRow
 from harness.records import ComparisonSpec, EnvPlan, Margin, RunSpec, SideSpec
-from harness.store.codec import floats_back, from_json, from_plain, to_json, to_plain
 from tests.store.store_toys import make_run
 
 

@@ -12,8 +12,8 @@ ADVICE: Mapping[str, str] = {
     "exploration": "compare the exploration schedule: start, end, fraction, step counter",
     "replay-buffer": "compare what is stored: next_obs at episode ends, flags, aliasing",
     "sampling": "compare which rows a minibatch takes and whether fields of one row stay together",
-    "bootstrapping-termination": "compare the target line: gamma, and that `terminated` cuts the "
-    "bootstrap while `truncated` does not",
+    "bootstrapping-termination": "compare the target line: gamma, and that terminated cuts the "
+    "bootstrap while truncated does not",
     "target-network": "compare when and how the target network is copied, and where it is used",
     "return-advantage-estimation": "compare gamma, lambda and the indices of the recursion",
     "loss": "compare the loss formula: Huber or squared, reduction, coefficients, broadcast shapes",

@@ -86,7 +86,6 @@ def _env(judgement: Judgement, env: EnvJudgement, names: frozenset[str]) -> Iter
         f"p ≤ {words.p_value(env.alpha_per_test)}; the smallest p that these seeds can reach is "
         f"{words.p_value(env.smallest_p)}."
     )
-    yield _bullets(env.notes)
     for picture in pictures(env):
         yield _picture(picture, names)
     if env.endpoints:
@@ -98,6 +97,7 @@ def _env(judgement: Judgement, env: EnvJudgement, names: frozenset[str]) -> Iter
     if env.metrics:
         yield "### Is anything measured different?"
         yield _table(tables.metrics(env))
+    yield _bullets(env.notes)
     yield _folded("Hyperparameters, the same for both sides", tables.hyperparameters(env))
 
 

@@ -145,7 +145,7 @@ def _looks_axes(left: Axes, right: Axes, looks: Sequence[LookRow]) -> None:
         panel.margins(x=0.08)
         _p_axis(panel)
     left.set_ylabel("smallest adjusted p")
-    left.set_title("a difference is shown below the dotted line")
+    left.set_title("a difference needs p below the dotted line")
     right.set_ylabel("p of equivalence")
     right.set_title("sameness is shown below the dotted line")
 

@@ -110,7 +110,7 @@ LOOKS_PICTURE = Picture(
     LOOKS_STEM,
     LOOKS_STEM,
     "How the evidence grew as seeds were added. Left: the smallest adjusted p of each environment; "
-    "below the dotted level of its look, a difference is shown. Right: the larger p of its two "
-    "equivalence tests; below the dotted level, sameness is shown. No level drawn: with so few "
-    "seeds no data could show it.",
+    "a difference needs p below the dotted level of its look, which Holm's procedure divides among "
+    "environments and tests. Right: the larger p of its two equivalence tests; at or below the "
+    "dotted level, sameness is shown. No level drawn: so few seeds could not show it.",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -27,7 +28,11 @@ MIN_DISK_BYTES = 1 << 30
 MIN_RAM_BYTES = 1 << 30
 SELF_TEST_LIMIT_S = 60.0
 _DISTRIBUTIONS = ("torch", "numpy", "gymnasium", "scipy", "pandas", "typer", "pydantic")
-_SELF_TEST = "from harness.doctor import train_tiny; print(train_tiny(seed=0))"
+# With this process's import path, and not the current folder (-P): a json.py there is no fault.
+_SELF_TEST = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from harness.doctor import train_tiny; print(train_tiny(seed=0))"
+)
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,7 @@ class _SelfTest:
 def _begin_self_test() -> subprocess.Popen[str]:
     threads = {"OMP_NUM_THREADS": str(THREADS), "OMP_WAIT_POLICY": "passive"}
     return subprocess.Popen(
-        [sys.executable, "-c", _SELF_TEST],
+        [sys.executable, "-P", "-c", _SELF_TEST, json.dumps(sys.path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

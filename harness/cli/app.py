@@ -13,11 +13,13 @@ from typing import Annotated
 import typer
 
 from harness.cli import completion, say
+from harness.cli.outlet import guarded_streams
 from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_INVALID,
     EXIT_USAGE,
     CompareError,
+    StoreError,
     UsageError,
     nearest,
 )
@@ -290,6 +292,18 @@ def export(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; users' mistakes end without a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    with guarded_streams():
+        try:
+            code = _run(words)
+            sys.stdout.flush()
+        except StoreError as error:
+            say.error(str(error))
+            code = error.exit_code
+    return code
+
+
+def _run(words: list[str]) -> int:
+    """Run the command line; everything that can go wrong becomes words and an exit code."""
     try:
         code = typer.main.get_command(app).main(words, prog_name=PROGRAM, standalone_mode=False)
     except CompareError as error:

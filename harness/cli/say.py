@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -15,10 +16,10 @@ _MAX_ERROR_LINE = 400  # characters
 
 
 def console(stream: TextIO) -> Console:
-    """Return a rich console on `stream`; it honours NO_COLOR and a stream that is no terminal."""
+    """Return a rich console on `stream`; it honours NO_COLOR, COLUMNS and what is no terminal."""
     from rich.console import Console
 
-    width = None if stream.isatty() else PLAIN_WIDTH
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PLAIN_WIDTH
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
 
 

@@ -33,7 +33,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
-# Run inside the launcher's interpreter: the supervisor's import path, then serve.
+# Run inside the launcher's interpreter: the supervisor's import path, then serve. With -P, so that
+# a json.py in the user's folder does not stand in for Python's own before that.
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from harness.run.launcher import serve; serve(int(sys.argv[2]), sys.argv[3:])"
@@ -83,7 +84,7 @@ class Launcher:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         path = json.dumps([entry or os.getcwd() for entry in sys.path])  # noqa: PTH109
         self._process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, path, str(theirs.fileno()), *self._preload],
+            [sys.executable, "-P", "-c", BOOT, path, str(theirs.fileno()), *self._preload],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._log,

@@ -359,3 +359,14 @@ def test_interrupt_when_a_run_is_done_but_not_collected_keeps_it(store, tmp_path
         with pytest.raises(Interrupted):
             _interrupt_self_and_work_on()
     assert store.find(run) is not None
+
+
+def test_launcher_when_the_current_folder_shadows_a_standard_module_starts(
+    store, tmp_path, monkeypatch
+):
+    (tmp_path / "json.py").write_text("raise RuntimeError('not the json you meant')\n")
+    side = write_side(tmp_path, HEALTHY)
+    monkeypatch.chdir(tmp_path)
+    with LocalExecutor(store, jobs=1) as executor:
+        executor.submit(make_run(side, 1))
+        assert executor.next_finished().outcome is Outcome.DONE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from harness.stats.cluster import ClusterRule, cluster_mass
-from harness.stats.permutation import FieldTest, max_t
+from harness.stats.permutation import FieldTest, Moderation, moderated_max_t
 from harness.stats.relabel import N_PERMUTATIONS, require_seeds
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def family_test(
     Null hypothesis, per metric and checkpoint: both sides have the same distribution. A run keeps
     its label over all metrics and checkpoints, so their dependence is respected. A checkpoint is
     testable where every seed of both sides has a finite value; the others are counted, a metric
-    without any is named with the seeds that are to blame. Assumptions and meaning: see `max_t`,
-    `cluster_mass`.
+    without any is named with the seeds that are to blame. Assumptions and meaning: see
+    `moderated_max_t`, `cluster_mass`.
 
     Args:
         curves: metric -> (mine, reference) on the same checkpoints; rows of all metrics belong to
@@ -102,23 +102,19 @@ def _test_field(
     reference = np.concatenate(
         [curves[name][1].values[:, mask] for name, mask in tested.items()], axis=1
     )
-    if options.method == "max-t":
-        return max_t(
-            mine,
-            reference,
-            rng=rng,
-            n_permutations=options.n_permutations,
-            is_paired=options.is_paired,
-        )
-    # A cluster does not reach across metrics or across checkpoints that could not be tested.
-    starts = [np.diff(np.flatnonzero(mask), prepend=-2) != 1 for mask in tested.values()]
-    for first in starts:
+    # Neither a cluster nor a variance reaches across metrics or checkpoints that were not tested.
+    breaks = [np.diff(np.flatnonzero(mask), prepend=-2) != 1 for mask in tested.values()]
+    for first in breaks:
         first[:1] = True
+    starts = np.concatenate(breaks)
+    if options.method == "max-t":
+        moderation = Moderation(starts, options.n_permutations, options.is_paired)
+        return moderated_max_t(mine, reference, rng=rng, rule=moderation)
     return cluster_mass(
         mine,
         reference,
         rng=rng,
-        rule=ClusterRule(np.concatenate(starts), n_permutations=options.n_permutations),
+        rule=ClusterRule(starts, n_permutations=options.n_permutations),
         is_paired=options.is_paired,
     )
 

@@ -44,20 +44,36 @@ def test_earlier_onset_comes_first():
     assert [one.metric for one in order_metrics([late, early], slack=0)] == ["b", "a"]
 
 
-def test_onsets_that_cannot_be_told_apart_follow_the_data_flow():
+def test_metrics_shown_at_the_same_time_follow_the_data_flow():
     step = metric("update_norm", stage="step", onset=(100, 300), p=0.001)
-    target = metric("td_target.mean", stage="target", onset=(150, 250), p=0.04)
+    target = metric("td_target.mean", stage="target", onset=(150, 300), p=0.04)
     assert [one.metric for one in order_metrics([step, target], slack=0)] == [
         "td_target.mean",
         "update_norm",
     ]
 
 
-def test_onsets_within_the_slack_follow_the_data_flow():
+def test_metrics_shown_within_the_slack_follow_the_data_flow():
     loss = metric("loss", stage="loss", onset=(1, 100))
-    target = metric("td_target.mean", stage="target", onset=(150, 250))
+    target = metric("td_target.mean", stage="target", onset=(150, 200))
     ordered = order_metrics([loss, target], slack=100)
     assert [one.metric for one in ordered] == ["td_target.mean", "loss"]
+
+
+def test_metric_that_excludes_little_is_not_suspected_before_one_shown_earlier():
+    action = metric("action.std", stage="collect", onset=(1, 900))
+    target = metric("td_target.mean", stage="target", onset=(201, 300))
+    ordered = order_metrics([action, target], slack=100)
+    assert [one.metric for one in ordered] == ["td_target.mean", "action.std"]
+
+
+def test_outcome_comes_after_everything_measured_inside_learning():
+    length = metric("episode_length", stage="outcome", onset=(1, 100))
+    loss = metric("loss", stage="loss", onset=(1, 900))
+    assert [one.metric for one in order_metrics([length, loss], slack=0)] == [
+        "loss",
+        "episode_length",
+    ]
 
 
 def test_reductions_of_one_tap_are_one_finding():

@@ -4,7 +4,7 @@ import pytest
 from harness.errors import TooFewSeeds
 from harness.records import Curves
 from harness.stats.family import FamilyOptions, family_test
-from harness.stats.permutation import max_t
+from harness.stats.permutation import Moderation, moderated_max_t
 
 CLUSTER = FamilyOptions("cluster-mass")
 
@@ -29,9 +29,10 @@ def pair(metric="loss", n=4, m=5, shift=0.0, k=6):
 def test_family_test_equals_max_t_on_all_columns_together():
     curves = {"loss": pair("loss"), "q_values.mean": pair("q_values.mean", shift=3.0)}
     tested = family_test(curves, rng=rng())
-    joined = max_t(
+    joined = moderated_max_t(
         *(np.concatenate([curves[name][k].values for name in curves], axis=1) for k in (0, 1)),
         rng=rng(),
+        rule=Moderation(np.arange(12) % 6 == 0),
     )
     assert np.concatenate(list(tested.p_adjusted.values())) == pytest.approx(joined.p_adjusted)
     assert np.concatenate(list(tested.statistic.values())) == pytest.approx(joined.statistic)

@@ -18,10 +18,13 @@ from harness.records import (
     ROLES,
     ComparisonSpec,
     EnvPlan,
+    Episodes,
     Json,
     Margin,
     RunSpec,
+    Series,
     SideSpec,
+    Trace,
 )
 from harness.spec.metrics import metrics_of
 from harness.store.store import Store
@@ -112,6 +115,33 @@ def run_spec(spec: ComparisonSpec, env: EnvPlan, *, role: str, seed: int) -> Run
         fingerprint={},
         taps={},
     )
+
+
+def synthetic_trace(
+    run: RunSpec,
+    *,
+    n_metrics: int,
+    rng: np.random.Generator,
+    shift: Mapping[str, float] | None = None,
+) -> Trace:
+    """Return the trace of one run, in memory: what `store_comparison` writes, without facts."""
+    names = [name for name, row in metrics_of(run.algo).items() if row.is_tested][:n_metrics]
+    n_points = run.total_timesteps // ENV_STEPS_PER_POINT
+    env_steps = np.arange(1, n_points + 1, dtype=np.int64) * ENV_STEPS_PER_POINT
+    columns = {
+        name: _curve(n_points, rng) + (shift or {}).get(name, 0.0)
+        for name in ("episode_return", *names)
+    }
+    episodes = Episodes(
+        end_env_step=env_steps,
+        returns=columns.pop("episode_return"),
+        lengths=np.full(n_points, ENV_STEPS_PER_POINT, dtype=np.int64),
+        terminated=np.ones(n_points, dtype=bool),
+        truncated=np.zeros(n_points, dtype=bool),
+        env_index=np.zeros(n_points, dtype=np.int64),
+    )
+    metrics = {name: Series(env_steps, values) for name, values in columns.items()}
+    return Trace(episodes, metrics, {}, {})
 
 
 def _write_trace(

@@ -4,7 +4,11 @@ Part 1: each kind of `tests.run.fault_kinds`, `--repeats` times, each beside a h
 all must be classified, no neighbour lost. Part 2: `--kills` times an invocation is started, and it
 or one of the processes below it is killed with SIGKILL at a random moment. The next one resumes;
 a store that has become complete must equal one that was never disturbed (traces byte for byte,
-done.json but for the wall time), and the next kill meets an empty store.
+done.json but for the wall time), and the next kill meets an empty store. Part 3: `--stops` times a
+whole comparison is stopped at a random moment, by each means of `tests.interrupting`, until it ends;
+its reports must equal, byte for byte, those of one that nobody stopped.
+
+Run it on a tree that nobody edits: stored runs of an older harness differ from those of a newer one.
 """
 
 from __future__ import annotations
@@ -22,10 +26,12 @@ from pathlib import Path
 
 import psutil
 
+from harness.errors import EXIT_INCONCLUSIVE
 from harness.records import Outcome, RunRecord, SideSpec
 from harness.run.executor import LocalExecutor
 from harness.run.limits import Limits
 from harness.store.store import Store
+from tests import interrupting as toy
 from tests.run.fault_kinds import KINDS
 from tests.run.run_toys import HEALTHY, make_run, write_side
 
@@ -35,6 +41,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SIDE = "train(call, 60, lambda step: time.sleep(0.01))"
 N_RUNS = 6
 ORPHAN_PATIENCE_S = 2.0
+# A stopped comparison is brought to its end, and compared, after so many stops at most.
+STOPS_PER_STORE = 3
 
 
 def soak_faults(folder: Path, *, names: list[str], repeats: int) -> list[str]:
@@ -161,11 +169,37 @@ def contents_of(root: Path) -> dict[str, object]:
     return found
 
 
+def soak_stops(folder: Path, *, stops: int, rng: random.Random) -> list[str]:
+    """Stop whole comparisons at random moments, resume them, compare the reports."""
+    toy.prepare(folder)
+    toy.finish(folder, folder / "undisturbed")
+    expected = toy.reports_of(folder / "undisturbed")
+    wrong: list[str] = []
+    results = folder / "results0"
+    for number in range(1, stops + 1):
+        means = rng.choice(list(toy.MEANS))
+        process = toy.start(folder, results)
+        time.sleep(rng.uniform(0.5, 8.0))
+        answer = toy.stop(process, means, rng)
+        wrong += toy.faults_of(answer, means)
+        if number % STOPS_PER_STORE and not answer.was_over:
+            continue
+        n_stored = toy.n_stored(results)
+        code, n_trained = toy.finish(folder, results)
+        if (code, n_trained) != (EXIT_INCONCLUSIVE, toy.N_RUNS - n_stored):
+            wrong.append(f"{n_stored} were stored: exit code {code}, trained {n_trained}")
+        if toy.reports_of(results) != expected or toy.leftovers(results):
+            wrong.append(f"after {means}: another report, or {toy.leftovers(results)} left")
+        results = folder / f"results{number}"
+    return wrong
+
+
 def main() -> int:
     """Soak, print what went wrong, return 1 when anything did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--stops", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -178,9 +212,12 @@ def main() -> int:
         (folder / "kills").mkdir()
         found = soak_kills(folder / "kills", kills=options.kills, rng=random.Random(options.seed))
         print(f"{options.kills} kills, resumed: {len(found)} wrong")
-    for line in wrong + found:
+        rng = random.Random(options.seed)
+        stopped = soak_stops(folder / "stops", stops=options.stops, rng=rng)
+        print(f"{options.stops} comparisons stopped, resumed: {len(stopped)} wrong")
+    for line in wrong + found + stopped:
         print("  " + line)
-    return int(bool(wrong or found))
+    return int(bool(wrong or found or stopped))
 
 
 if __name__ == "__main__":

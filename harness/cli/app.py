@@ -14,6 +14,7 @@ import typer
 
 from harness.cli import completion, say
 from harness.cli.outlet import guarded_streams
+from harness.cli.stops import ignore_stops, stoppable
 from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_INVALID,
@@ -292,7 +293,7 @@ def export(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; users' mistakes end without a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with guarded_streams():
+    with guarded_streams(), stoppable():
         try:
             code = _run(words)
             sys.stdout.flush()
@@ -307,6 +308,7 @@ def _run(words: list[str]) -> int:
     try:
         code = typer.main.get_command(app).main(words, prog_name=PROGRAM, standalone_mode=False)
     except CompareError as error:
+        ignore_stops()
         say.error(str(error))
         code = error.exit_code
     except typer.TyperException as error:
@@ -318,6 +320,7 @@ def _run(words: list[str]) -> int:
         traceback.print_exc()
         say.error("internal error: please report it with the lines above; nothing was compared")
         code = EXIT_INVALID
+    ignore_stops()
     if code == EXIT_INTERRUPTED:
         again = shlex.join([PROGRAM, *words])
         say.line(f"Stopped. Finished runs are kept; resume with: {again}", stream=sys.stderr)

@@ -70,9 +70,10 @@ class LocalExecutor:
         self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        """Take over SIGINT, SIGTERM and SIGHUP until the with block ends."""
+        """Take over SIGINT, SIGTERM and, but under nohup, SIGHUP until the with block ends."""
         if threading.current_thread() is threading.main_thread():
-            for signum in STOP_SIGNALS:
+            is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            for signum in STOP_SIGNALS[: 2 if is_nohup else 3]:
                 self._handlers[signum] = signal.signal(signum, self._on_signal)
         return self
 

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?= --algo dqn --envs easy
 PYTEST_ARGS ?=
 
-.PHONY: compare test check format lint types contracts docs-check slow \
+.PHONY: compare test check format lint types contracts coverage slow \
 	calibrate-stats bench-overhead bench-start bench-stats bench-judge soak clean
 
 ## The main job: compare my_impls/dqn.py with stable-baselines3. Other arguments: make compare ARGS='...'
@@ -32,6 +32,12 @@ types: $(VENV)/.installed-dev
 
 contracts: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
+
+## Branch coverage of the pure stages, which decide the verdict.
+coverage: $(VENV)/.installed-dev
+	$(BIN)/coverage run --branch --source=harness/stats,harness/localise,harness/verdict,harness/plan \
+		-m pytest -q tests/stats tests/localise tests/verdict tests/plan tests/judge
+	$(BIN)/coverage report --show-missing --skip-covered
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

@@ -25,5 +25,5 @@ def test_example_side_of_the_guide_when_compared_diverges_by_the_facts_it_names(
     judgement = json.loads(capsys.readouterr().out)
     findings = {finding["quantity"] for finding in judgement["findings"]}
     assert code == EXIT_DIVERGED, judgement["reasons"]
-    assert {"trained_parameter_shapes", "grad_clip", "n_updates"} <= findings
+    assert {"trained_parameter_count", "n_updates"} <= findings
     assert judgement["findings"][0]["mine_place"]

@@ -111,3 +111,9 @@ def test_closure_of_odd_strings_ignores_them(tmp_path):
 def test_closure_of_my_impls_dqn_is_that_file_alone():
     file = Path("my_impls/dqn.py").resolve()
     assert closure(file).files == (file,)
+
+
+def test_closure_of_names_that_no_file_system_holds_ignores_them(tmp_path):
+    text = f"NAME = {'é' * 250!r}\nimport __main__\n"
+    _write(tmp_path, {"a.py": text})
+    assert _names(tmp_path, "a.py") == {"a.py"}

@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -242,3 +243,19 @@ def test_env_fingerprint_of_an_installed_package_is_its_version():
     found = env_fingerprint("TestsInstalled-v0")
     del gymnasium.registry["TestsInstalled-v0"]
     assert found == {"rich": version_of("rich")}
+
+
+def test_cpu_capability_without_a_list_of_flags_is_the_machine_type(tmp_path, monkeypatch):
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    for content in (None, "model name: none\n"):
+        place = tmp_path / f"{content is None}"
+        if content is not None:
+            place.write_text(content)
+        monkeypatch.setattr(identity, "_CPUINFO", place)
+        assert identity.cpu_capability() == f"DEFAULT ({platform.machine()})"
+
+
+def test_identify_of_a_module_that_is_nowhere_says_what_to_do():
+    side = SideSpec("x", None, "no_such_module_anywhere", "side", None, "")
+    with pytest.raises(UsageError, match=r"no_such_module_anywhere.*not found\nInstall it"):
+        identity.identify(side)

@@ -79,7 +79,7 @@ def _sections(judgement: Judgement, room: _Room, folder: str) -> Iterable[Render
         yield _how_to_read(judgement)
     yield from _findings(judgement.findings, room)
     yield from _listed("Exact facts that differ", _fact_lines(judgement), room)
-    yield from _listed("Checks that failed on one side alone", _check_lines(judgement), room)
+    yield from _listed("Failed checks of one side by itself", _check_lines(judgement), room)
     yield from _listed("Runs that failed", _run_lines(judgement), room)
     room = replace(room, rows=max(1, room.rows))
     yield from _listed(_next_title(judgement), _next_lines(judgement), room)

@@ -90,16 +90,23 @@ def tost(
     sd_reference = float(reference.std(ddof=1))
     limit = margin.value if margin.is_absolute else margin.value * sd_reference
     if limit <= np.finfo(float).tiny or (_is_constant(reference) and not margin.is_absolute):
-        reason = (
-            f"all {len(reference)} reference seeds give {reference[0]:g}, so a margin in reference "
-            "standard deviations is zero; set the margin in reward"
-        )
+        reason = _no_spread(reference)
         return Equivalence(difference, 0.0, None, reason)
     p = max(
         _one_sided_p(_slack(mine, reference, margin=margin, sign=sign, is_paired=is_paired))
         for sign in (1.0, -1.0)
     )
     return Equivalence(difference, limit, p)
+
+
+def _no_spread(reference: FloatArray) -> str:
+    """Say why there is no margin, and what to pass: 1 % of what the reference gives."""
+    value = float(reference[0])
+    return (
+        f"all {len(reference)} reference seeds give {value:g}, so a margin in reference standard "
+        "deviations is zero and nothing can be shown to lie inside it; set the margin in reward, "
+        f"for example --margin {0.01 * abs(value) or 0.01:.2g}"
+    )
 
 
 def difference_interval(

@@ -134,6 +134,53 @@ class SanityRow:
 
 
 @dataclass(frozen=True)
+class SegmentRow:
+    """One stretch of code, ending at a tap, tested alone.
+
+    Attributes:
+        n_events: compared. n_failed: of these. missing, extra: events that only the reference, or
+            only mine, has.
+        size: largest error in tolerances. share: of elements off, in the first failing event.
+        update, env_step: counts made when it failed first.
+        mine_place, reference_place: "file:line" of the tap.
+    """
+
+    tap: str
+    component: str
+    stage: str
+    status: Literal["passed", "failed", "not exercised", "unobserved"]
+    n_events: int = 0
+    n_failed: int = 0
+    missing: int = 0
+    extra: int = 0
+    size: float = 0.0
+    share: float = 0.0
+    update: int = 0
+    env_step: int = 0
+    fields: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    mine_place: str = ""
+    reference_place: str = ""
+
+
+@dataclass(frozen=True)
+class SegmentsResult:
+    """What one replay found.
+
+    Attributes:
+        rows: one per quantity, in data-flow order; empty when nothing could be compared.
+        events: event -> how often the scenario exercised it.
+        reason: why nothing, or not everything, could be compared; empty if all could.
+        env_steps: made by both sides together.
+    """
+
+    rows: tuple[SegmentRow, ...] = ()
+    events: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+    env_steps: int = 0
+
+
+@dataclass(frozen=True)
 class Finding:
     """One established divergence, ready to be acted on.
 
@@ -201,6 +248,8 @@ class Judgement:
         headline: the verdict in one sentence. reasons: the rules that fired, one sentence each.
         look_next: what to look at, or what evidence is missing and what it costs.
         env_steps_spent: training steps this verdict rests on, both sides, cached ones included.
+        segments: stretches of code tested alone, in data-flow order; empty when none were.
+        segment_events: event -> how often the scenario exercised it.
     """
 
     verdict: Verdict
@@ -227,6 +276,8 @@ class Judgement:
     asked: Mapping[str, Json]
     provenance: Mapping[str, Json]
     notes: tuple[str, ...] = ()
+    segments: tuple[SegmentRow, ...] = ()
+    segment_events: Mapping[str, int] = field(default_factory=dict)
     schema_version: int = REPORT_SCHEMA
 
 

@@ -20,7 +20,9 @@ from harness import judge
 from harness.codec import from_plain, to_json, to_plain
 from harness.errors import UsageError
 from harness.judge import Gathered, LookJudgement, RunId
-from harness.judgement import Evidence, Judgement
+from harness.judgement import Evidence, Judgement, SegmentsResult
+from harness.plan.closure import closure
+from harness.plan.identity import fingerprint
 from harness.plan.plan import plan_run
 from harness.records import (
     ROLES,
@@ -29,6 +31,7 @@ from harness.records import (
     ProgressSink,
     RunRecord,
     RunSpec,
+    SideSpec,
     Trace,
 )
 from harness.report.export import runs_frame
@@ -36,6 +39,8 @@ from harness.report.export import write as write_frame
 from harness.report.write import write_report
 from harness.run.executor import LocalExecutor
 from harness.run.limits import Limits
+from harness.segments.run import run_segments, scenarios, segments_key
+from harness.store.answers import find_answer, keep_answer
 from harness.store.store import Store
 
 
@@ -70,9 +75,9 @@ def compare(
     store = Store(results)
     with LocalExecutor(store, jobs=jobs, limits=Limits(), progress=progress) as executor:
         fetch = _trainer(executor, store, planned=_planner(spec), jobs=jobs, progress=progress)
-        course = _follow(spec, store, fetch=fetch)
+        course = _follow(spec, store, fetch=fetch, segments=segments_of(spec, store))
     folder = store.comparison_dir(_name_of(spec))
-    store.write_comparison(folder, comparison_document(spec, course.records))
+    store.write_comparison(folder, comparison_document(spec, course.records, course.segments))
     return _conclude(spec, course, folder)
 
 
@@ -88,26 +93,64 @@ def rejudge(folder: Path) -> CompareResult:
         RunId(run["role"], run["env_id"], run["seed"]): from_plain(RunRecord, run["record"])
         for run in document["runs"]
     }
-    course = _follow(spec, Store(folder.parent.parent), fetch=_stored(records))
+    segments = from_plain(SegmentsResult, document.get("segments", {}))
+    store = Store(folder.parent.parent)
+    course = _follow(spec, store, fetch=_stored(records), segments=segments)
     return _conclude(spec, course, folder)
+
+
+def segments_of(spec: ComparisonSpec, store: Store) -> SegmentsResult:
+    """Return what the algorithm's exposing scenario says of mine; a kept answer is reused.
+
+    Takes seconds; nothing that a side does in it raises here (`reason` says what happened).
+    """
+    if spec.algo not in scenarios():
+        return SegmentsResult(reason=f"no exposing scenario for {spec.algo} yet")
+    for side in (spec.mine, spec.reference):
+        if not _has_taps(side):
+            return SegmentsResult(reason=f"not tested alone: {side.name} has no taps")
+    key = segments_key(spec.algo, spec.mine, spec.reference, fingerprint())
+    kept = find_answer(store.root, "segments", key=key)
+    if kept is not None:
+        return from_plain(SegmentsResult, kept)
+    found = run_segments(spec.algo, spec.mine, spec.reference)
+    keep_answer(store.root, "segments", key=key, answer=found)
+    return found
+
+
+def _has_taps(side: SideSpec) -> bool:
+    """Return whether a tap map, or an import of harness.tap in the side's source, is there."""
+    if side.tap_map is not None or side.file is None:
+        return side.tap_map is not None
+    sources = closure(Path(side.file)).files
+    return any("harness.tap" in file.read_text("utf-8", "replace") for file in sources)
 
 
 @dataclass
 class _Course:
     """How far a comparison has come: evidence in planned order, and the looks judged."""
 
+    segments: SegmentsResult
     records: dict[RunId, RunRecord] = field(default_factory=dict)
     traces: dict[RunId, Trace] = field(default_factory=dict)
     looks: list[LookJudgement] = field(default_factory=list)
 
     @property
     def gathered(self) -> Gathered:
-        return Gathered(self.records, self.traces)
+        return Gathered(self.records, self.traces, self.segments)
 
 
-def _follow(spec: ComparisonSpec, store: Store, *, fetch: Fetch) -> _Course:
-    """Gather evidence look by look until the verdict is decided or the budget is used up."""
-    course = _Course()
+def _follow(
+    spec: ComparisonSpec, store: Store, *, fetch: Fetch, segments: SegmentsResult
+) -> _Course:
+    """Gather evidence look by look until the verdict is decided or the budget is used up.
+
+    Segments that differ decide before anything is trained.
+    """
+    course = _Course(segments)
+    if course.gathered.failed_segments and not spec.keep_going:
+        course.looks.append(judge.judge_look(spec, course.gathered, 0))
+        return course
     waves = _waves(spec)
     for look, wave in enumerate(waves):
         ahead = waves[look + 1] if look + 1 < len(waves) else ()
@@ -220,10 +263,15 @@ def _conclude(spec: ComparisonSpec, course: _Course, folder: Path) -> CompareRes
     return CompareResult(judgement, evidence, folder)
 
 
-def comparison_document(spec: ComparisonSpec, records: Mapping[RunId, RunRecord]) -> dict[str, Any]:
+def comparison_document(
+    spec: ComparisonSpec,
+    records: Mapping[RunId, RunRecord],
+    segments: SegmentsResult | None = None,
+) -> dict[str, Any]:
     """Return what comparison.json holds: the request and what became of its runs."""
     return {
         "spec": to_plain(spec),
+        "segments": to_plain(segments or SegmentsResult()),
         "runs": [
             {**run_id._asdict(), "record": to_plain(record)} for run_id, record in records.items()
         ],

@@ -90,7 +90,9 @@ class ReplayMemory:
 
     def sample(self, n: int, *, rng: np.random.Generator, device: str) -> dict[str, Tensor]:
         """Return n transitions, drawn uniformly with replacement; every tensor is (n, ...)."""
-        rows = rng.integers(min(self.n_stored, self.capacity), size=n)
+        size = min(self.n_stored, self.capacity)
+        rows = tap("rows", rng.integers(size, size=n))  # 0 is the oldest transition
+        rows = (self.n_stored - size + rows) % self.capacity
         columns = {
             "obs": self.obs[rows],
             "actions": self.actions[rows],
@@ -108,9 +110,10 @@ class DQN:
         torch.manual_seed(call.seed)
         self.rng = np.random.default_rng(call.seed)
         self.env, self.h, self.device = env, h, call.device
-        self.Q = q_network(env, h.net_arch).to(call.device)
+        self.Q = tap("q_net", q_network(env, h.net_arch).to(call.device))
         self.Q_hat = q_network(env, h.net_arch).to(call.device)
         self.Q_hat.load_state_dict(self.Q.state_dict())
+        self.Q_hat = tap("target_net", self.Q_hat)
         self.D = ReplayMemory(h.buffer_size, env.observation_space)
         self.optimiser = torch.optim.Adam(self.Q.parameters(), lr=learning_rate(h, progress=0.0))
 
@@ -131,7 +134,8 @@ class DQN:
 
     def step(self, obs: Observation, epsilon: float) -> Observation:
         """Make one env step from `obs`, store the transition, return the next observation."""
-        action = self.act(obs, epsilon)
+        obs = tap("obs", obs)
+        action = tap("action", self.act(obs, epsilon))
         next_obs, reward, terminated, truncated, _ = self.env.step(action)
         transition = {
             "obs": obs,
@@ -154,7 +158,7 @@ class DQN:
         q = self.Q(self.phi(batch["obs"])).gather(1, batch["actions"][:, None]).squeeze(1)  # (B,)
         q = tap("q_values", q)
 
-        loss = F.smooth_l1_loss(q, y)
+        loss = tap("loss", F.smooth_l1_loss(q, y))
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.Q.parameters(), self.h.max_grad_norm)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from harness.judge.look import LookJudgement, env_steps_spent
 from harness.judge.view import Gathered, generator
-from harness.judgement import Evidence, Judgement, RunRow
+from harness.judgement import Evidence, Judgement, RunRow, SegmentRow, SegmentsResult
 from harness.localise import SidePlaces, find_divergences
 from harness.records import ROLES, ComparisonSpec, Json, Margin, Role, SideSpec
 from harness.stats import bootstrap
@@ -24,8 +25,11 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         last.envs,
         last.facts,
         last.sanity,
-        mine=_places(spec.mine, gathered, role="mine"),
-        reference=_places(spec.reference, gathered, role="reference"),
+        segments=_placed(gathered.segments.rows, spec),
+        places=(
+            _places(spec.mine, gathered, role="mine"),
+            _places(spec.reference, gathered, role="reference"),
+        ),
     )
     return Judgement(
         verdict=last.decision.verdict,
@@ -62,7 +66,9 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         env_steps_spent=env_steps_spent(gathered),
         asked=spec.asked,
         provenance=_provenance(gathered),
-        notes=_notes(aggregate),
+        segments=_placed(gathered.segments.rows, spec),
+        segment_events=gathered.segments.events,
+        notes=_notes(aggregate, gathered),
     )
 
 
@@ -85,10 +91,9 @@ def _runs(gathered: Gathered) -> tuple[RunRow, ...]:
 
 def _places(side: SideSpec, gathered: Gathered, *, role: Role) -> SidePlaces:
     """Return where to open a side's code, without the folders of anybody's machine."""
-    folder = PurePosixPath(side.name.rpartition(":")[0]).parent
     entry = side.name if side.file is not None else f"{side.module}:{side.callable}"
     sites = {
-        name: str(folder / place.removeprefix("./")) if place.startswith("./") else place
+        name: _place(place, side)
         for one, trace in gathered.traces.items()
         if one.role == role
         for name, place in trace.facts.get("sites", {}).items()
@@ -124,8 +129,39 @@ def _provenance(gathered: Gathered) -> Mapping[str, Json]:
     return sides
 
 
-def _notes(aggregate: AggregateResult) -> tuple[str, ...]:
-    return tuple(
+def _notes(aggregate: AggregateResult, gathered: Gathered) -> tuple[str, ...]:
+    excluded = tuple(
         f"{env_id}: not part of the aggregate: {reason}"
         for env_id, reason in aggregate.excluded.items()
     )
+    return (*_segment_notes(gathered.segments), *excluded)
+
+
+def _segment_notes(segments: SegmentsResult) -> tuple[str, ...]:
+    """Return how many stretches of code were tested alone, and why others were not."""
+    if not segments.rows:
+        return (f"segments: {segments.reason}",) if segments.reason else ()
+    n_passed = sum(row.status == "passed" for row in segments.rows)
+    said = f"segments: {n_passed} of {len(segments.rows)} stretches of code passed alone"
+    others = [row for row in segments.rows if row.status in ("unobserved", "not exercised")]
+    why = "; ".join(dict.fromkeys(hint for row in others for hint in row.hints))
+    names = ", ".join(row.tap for row in others)
+    return (f"{said}; not tested: {names}{f' ({why})' if why else ''}" if others else said,)
+
+
+def _placed(rows: Sequence[SegmentRow], spec: ComparisonSpec) -> tuple[SegmentRow, ...]:
+    """Return the rows with places that name the sides' files as the user attached them."""
+    return tuple(
+        replace(
+            row,
+            mine_place=_place(row.mine_place, spec.mine),
+            reference_place=_place(row.reference_place, spec.reference),
+        )
+        for row in rows
+    )
+
+
+def _place(place: str, side: SideSpec) -> str:
+    if not place.startswith("./"):
+        return place
+    return str(PurePosixPath(side.name.rpartition(":")[0]).parent / place.removeprefix("./"))

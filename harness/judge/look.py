@@ -54,7 +54,9 @@ def judge_look(spec: ComparisonSpec, gathered: Gathered, look: int) -> LookJudge
 
 
 def deterministic_divergence(spec: ComparisonSpec, gathered: Gathered) -> bool:
-    """Return whether facts or sanity checks alone already establish DIVERGED. Cheap."""
+    """Return whether segments, facts or sanity checks already establish DIVERGED. Cheap."""
+    if gathered.failed_segments:
+        return True
     for env in spec.envs:
         view = view_env(env, gathered, spec.seeds, with_curves=False)
         if any(row.decides and not row.is_equal for row in facts_of(view)):
@@ -117,6 +119,9 @@ def _summarise(
 ) -> EvidenceSummary:
     differing = [row for row in facts if row.decides and not row.is_equal]
     return EvidenceSummary(
+        segment_differences=tuple(
+            f"{row.tap} ({row.component})" for row in gathered.failed_segments
+        ),
         fact_differences=tuple(
             f"{row.env_id}: {row.name}: mine {row.mine}, reference {row.reference}"
             for row in differing

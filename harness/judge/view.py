@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judgement import FactRow, SanityRow
+from harness.judgement import FactRow, SanityRow, SegmentRow, SegmentsResult
 from harness.localise import Subject, check_sanity, compare_facts
 from harness.records import (
     ROLES,
@@ -39,6 +39,12 @@ class Gathered:
 
     records: Mapping[RunId, RunRecord]
     traces: Mapping[RunId, Trace]
+    segments: SegmentsResult = field(default_factory=SegmentsResult)
+
+    @property
+    def failed_segments(self) -> tuple[SegmentRow, ...]:
+        """Stretches of code that compute something else than the reference from the same inputs."""
+        return tuple(row for row in self.segments.rows if row.status == "failed")
 
     def of(self, role: Role, env_id: str, seeds: Sequence[int]) -> dict[int, Trace]:
         """Return seed -> trace of one side on one environment, for the seeds that are there."""

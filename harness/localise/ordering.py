@@ -1,9 +1,10 @@
 """From evidence to an ordered list of findings: what to suspect first.
 
-Order: facts, then sanity checks, then metric traces by when they are first shown to differ, then
-learning curves; within each, the easiest environment first. Metrics first shown at about the same
-time cannot be told apart in time, so they are ordered by data flow: an effect may be inherited from
-an earlier stage, never from a later one within one update. Outcomes are always inherited.
+Order: facts, then segments in data-flow order, then sanity checks, then metric traces by when they
+are first shown to differ, then learning curves; within each, the easiest environment first.
+Metrics first shown at about the same time cannot be told apart in time, so they are ordered by data
+flow: an effect may be inherited from an earlier stage, never from a later one within one update.
+Outcomes are always inherited.
 
 The lower end of an onset does not order: it says what the data exclude, and a metric that excludes
 little (its interval begins with step 1) is no earlier for it.
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.judgement import EnvJudgement, FactRow, Finding, MetricTest, SanityRow
+from harness.judgement import EnvJudgement, FactRow, Finding, MetricTest, SanityRow, SegmentRow
 from harness.localise.advice import look_next
 from harness.localise.places import SidePlaces
 from harness.records import STAGES
@@ -28,6 +29,10 @@ ONSET_SLACK = 0.05
 # What a tap is reduced to when it is observed (harness/run/observe/reduce.py).
 REDUCTIONS = frozenset({"mean", "std", "min", "max", "norm", "nonfinite"})
 
+# Where segments are tested, as findings name it; and how many fields are worth naming.
+SCENARIO = "the exposing scenario"
+MAX_FIELDS = 4
+
 # Order in which data flows through the components that facts speak of: what decides the shape of
 # things comes before what is computed with them.
 _FACT_ORDER = (
@@ -36,6 +41,8 @@ _FACT_ORDER = (
     "action-scaling",
     "network-architecture",
     "seeding-determinism",
+    "replay-buffer",
+    "bootstrapping-termination",
     "gradient-optimiser",
     "lr-schedule",
     "update-schedule",
@@ -48,32 +55,57 @@ def find_divergences(
     facts: Sequence[FactRow],
     sanity: Sequence[SanityRow],
     *,
-    mine: SidePlaces | None = None,
-    reference: SidePlaces | None = None,
+    segments: Sequence[SegmentRow] = (),
+    places: tuple[SidePlaces, SidePlaces] = (SidePlaces(), SidePlaces()),
 ) -> tuple[Finding, ...]:
     """Return every established divergence, most suspicious first.
 
     Args:
         envs: in order of difficulty, easiest first; facts and sanity rows name their environment.
-        mine, reference: the known places in the code of each side.
+        places: the known places in the code of mine and of the reference.
     """
     order = [env.env_id for env in envs]
     found = [
         *_from_facts(facts, order),
+        *(_segment_finding(row) for row in segments if row.status == "failed"),
         *_from_sanity(sanity, order),
         *(finding for env in envs for finding in _from_metrics(env)),
     ]
-    levels = ("fact", "sanity", "trace", "curve")
+    levels = ("fact", "segment", "sanity", "trace", "curve")
     found.sort(key=lambda finding: levels.index(finding.level))
-    places = (mine or SidePlaces(), reference or SidePlaces())
     return tuple(_placed(finding, *places) for finding in found)
 
 
 def _placed(finding: Finding, mine: SidePlaces, reference: SidePlaces) -> Finding:
     return replace(
         finding,
-        mine_place=mine.of(finding.quantity),
-        reference_place=reference.of(finding.quantity),
+        mine_place=finding.mine_place or mine.of(finding.quantity),
+        reference_place=finding.reference_place or reference.of(finding.quantity),
+    )
+
+
+def _segment_finding(row: SegmentRow) -> Finding:
+    fields = f" ({', '.join(row.fields)})" if row.fields and len(row.fields) < MAX_FIELDS else ""
+    said = []
+    if row.n_failed:
+        said.append(
+            f"{row.n_failed} of {row.n_events} differ{fields}, up to {row.size:.3g} times the "
+            f"tolerance, first at update {row.update}, env step {row.env_step}"
+        )
+    if row.missing:
+        said.append(f"{row.missing} that the reference makes are missing")
+    if row.extra:
+        said.append(f"{row.extra} that the reference does not make")
+    hints = f"; {'; '.join(row.hints)}" if row.hints else ""
+    return Finding(
+        level="segment",
+        env_id=SCENARIO,
+        component=row.component,
+        quantity=row.tap,
+        summary=f"{row.tap}: from the same inputs, {', '.join(said)}{hints}",
+        look_next=look_next(row.component, quantity=row.tap),
+        mine_place=row.mine_place,
+        reference_place=row.reference_place,
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import gymnasium
 
+from harness.probes import exposing
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -116,3 +118,9 @@ def register() -> None:
                 entry_point=probe.entry_point,
                 max_episode_steps=probe.max_episode_steps,
             )
+    if exposing.ENV_ID not in gymnasium.registry:
+        gymnasium.register(
+            id=exposing.ENV_ID,
+            entry_point="harness.probes.exposing:Exposing",
+            max_episode_steps=exposing.MAX_EPISODE_STEPS,
+        )

@@ -12,7 +12,10 @@ A map is a TOML file with one table; each entry names a tap and where it goes:
 picks an assignment: "first", "last" or a number from 1; without it there must be exactly one.
 After it, `variable = tap(name, variable)` is inserted. With `expression` the third part of `at` is
 left out, and `after` or `before` names a statement by the target that it assigns or the function
-that it calls; an expression that can be assigned to (a name, an attribute) is assigned back.
+that it calls; an expression that can be assigned to (a name, an attribute) is assigned back. For
+any other one, `back` may hold the assignment that undoes it, with the tap's answer as `tapped`:
+
+    rows = { at = "m:C.h", expression = "i - self.n", after = "i", back = "i = tapped + self.n" }
 
 The functions are rewritten in place, code object for code object, after their module has been
 imported: references to them, their closures and `super()` keep working, line numbers stay. So a map
@@ -37,13 +40,18 @@ from harness.tap import tap
 
 # The global under which rewritten functions find `tap`.
 TAP_GLOBAL = "__harness_tap__"
+# The name of a tap's answer in `back`.
+ANSWER = "tapped"
 
-KEYS = ("at", "which", "expression", "after", "before")
+KEYS = ("at", "which", "expression", "after", "before", "back")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a map. `anchor`: the statement's assigned target, or called function."""
+    """One line of a map. `anchor`: the statement's assigned target, or called function.
+
+    `back`: the assignment that takes the tap's answer over, or "" (see the module).
+    """
 
     name: str
     module: str
@@ -53,6 +61,7 @@ class Entry:
     is_before: bool
     which: str | int | None
     where: str
+    back: str = ""
 
 
 def apply_tap_map(path: Path) -> None:
@@ -110,7 +119,22 @@ def _entry(name: str, value: object, path: Path) -> Entry:
         is_before=anchors == ["before"],
         which=which,
         where=where,
+        back=_assignment(fields.get("back", ""), where),
     )
+
+
+def _assignment(source: object, where: str) -> str:
+    """Return the text of `back` after checking that it is one assignment that uses `tapped`."""
+    if source == "":
+        return ""
+    try:
+        parsed = ast.parse(str(source)).body
+    except SyntaxError:
+        parsed = []
+    names = {node.id for node in ast.walk(ast.Module(parsed, [])) if isinstance(node, ast.Name)}
+    if len(parsed) != 1 or not isinstance(parsed[0], ast.Assign) or ANSWER not in names:
+        _fail(f"{where}: expected back = one assignment with {ANSWER!r} in it, saw {source!r}")
+    return str(source)
 
 
 def _canonical(source: str, where: str) -> str:
@@ -151,8 +175,8 @@ def _rewrite_module(module: ModuleType, entries: list[Entry]) -> None:
     # Find every place before inserting anywhere: an inserted tap is itself an assignment.
     places = [(entry, *_place(entry, definitions[entry.function], file)) for entry in entries]
     for entry, block, statement in places:
-        inserted = ast.fix_missing_locations(_tap_statement(entry, statement))
-        block.insert(block.index(statement) + (not entry.is_before), inserted)
+        at = block.index(statement) + (not entry.is_before)
+        block[at:at] = [ast.fix_missing_locations(one) for one in _tapping(entry, statement)]
     codes = dict(_codes(compile(tree, file, "exec", dont_inherit=True)))
     for name in {entry.function.partition(".<locals>")[0] for entry in entries}:
         function = _function_of(module, name)
@@ -230,12 +254,16 @@ def _anchors(statement: ast.stmt) -> set[str]:
     return {ast.unparse(n) for n in [*stored, *called]}
 
 
-def _tap_statement(entry: Entry, statement: ast.stmt) -> ast.stmt:
-    """Return `expression = tap(name, expression)`, on the line of `statement`."""
+def _tapping(entry: Entry, statement: ast.stmt) -> list[ast.stmt]:
+    """Return `expression = tap(name, expression)`, and `back`, on the line of `statement`."""
     call = f"{TAP_GLOBAL}({entry.name!r}, {entry.expression})"
     expression = ast.parse(entry.expression, mode="eval").body
     is_assignable = isinstance(expression, (ast.Name, ast.Attribute))
-    inserted = ast.parse(f"{entry.expression} = {call}" if is_assignable else call).body[0]
-    for node in ast.walk(inserted):
+    if entry.back:
+        source = f"{ANSWER} = {call}\n{entry.back}"
+    else:
+        source = f"{entry.expression} = {call}" if is_assignable else call
+    inserted = ast.parse(source).body
+    for node in (node for one in inserted for node in ast.walk(one)):
         ast.copy_location(node, statement)
     return inserted

@@ -17,6 +17,7 @@ class EvidenceSummary:
 
     Attributes:
         fact_differences: unwaived facts that decide and differ.
+        segment_differences: stretches of code that compute something else from the same inputs.
         sanity_differences: sanity checks that hold on one side only.
         rejected: learning-curve or metric-trace tests rejected at their adjusted level.
         failed_runs: runs that ended without a usable trace.
@@ -26,6 +27,7 @@ class EvidenceSummary:
     """
 
     fact_differences: tuple[str, ...] = ()
+    segment_differences: tuple[str, ...] = ()
     sanity_differences: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
     failed_runs: tuple[str, ...] = ()
@@ -72,6 +74,12 @@ def _undecided(evidence: EvidenceSummary) -> tuple[str, ...]:
 
 RULES: tuple[Rule, ...] = (
     Rule("diverged", "", "an exact fact differs", lambda e: e.fact_differences),
+    Rule(
+        "diverged",
+        "",
+        "the same inputs give another result",
+        lambda e: e.segment_differences,
+    ),
     Rule("diverged", "", "a sanity check holds on one side only", lambda e: e.sanity_differences),
     Rule("diverged", "", "a test rejects at its adjusted level", lambda e: e.rejected),
     Rule("invalid", "", "a run left no usable trace", lambda e: e.failed_runs),

@@ -14,6 +14,7 @@ from harness.records import SideSpec
 from harness.run.load import load_side
 from harness.run.observe import Observation
 from harness.side import Call, UnsupportedHyperparameter
+from harness.spec.cards import card
 from tests.run.observing import MemoryWriter, a_run
 
 FOLDER = Path(baselines.sb3.__file__).parent
@@ -27,13 +28,7 @@ SMALL = {
     "target_update_interval": 24,
     "net_arch": [16],
 }
-TAPS = {
-    "epsilon": "env_step",
-    "transition": "env_step",
-    "batch": "update",
-    "td_target": "update",
-    "q_values": "update",
-}
+TAPS = card("dqn").tap_clocks
 SIDE = SideSpec("sb3", None, "baselines.sb3.dqn", "side", str(FOLDER / "dqn.toml"), "")
 
 

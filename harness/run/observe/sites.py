@@ -28,13 +28,15 @@ class Sites:
 
     def note(self, name: str) -> None:
         """Remember where the caller's caller stands, the first time that `name` is seen."""
-        if name in self.found:
-            return
+        if name not in self.found and (here := self.here()):
+            self.found[name] = here
+
+    def here(self) -> str:
+        """Return the place from which the machinery was entered, "file:line"; "" if unknown."""
         frame = sys._getframe(1)
         while frame is not None and _is_machinery(frame.f_code.co_filename):
             frame = frame.f_back  # type: ignore[assignment]
-        if frame is not None:
-            self.found[name] = f"{self._short(frame.f_code.co_filename)}:{frame.f_lineno}"
+        return f"{self._short(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
 
     def _short(self, file: str) -> str:
         """Return a path without anybody's folders: "./" is the folder of the side's file."""

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from harness.judge.look import LookJudgement, env_steps_spent
 from harness.judge.view import Gathered, generator
-from harness.judgement import Evidence, Judgement, RunRow, SegmentRow, SegmentsResult
+from harness.judgement import Evidence, Finding, Judgement, RunRow, SegmentRow, SegmentsResult
 from harness.localise import SidePlaces, find_divergences
 from harness.records import ROLES, ComparisonSpec, Json, Margin, Role, SideSpec
 from harness.stats import bootstrap
@@ -21,16 +21,7 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
     last = looks[-1]
     runs = _runs(gathered)
     aggregate = _aggregate(spec, last.evidence)
-    findings = find_divergences(
-        last.envs,
-        last.facts,
-        last.sanity,
-        segments=_placed(gathered.segments.rows, spec),
-        places=(
-            _places(spec.mine, gathered, role="mine"),
-            _places(spec.reference, gathered, role="reference"),
-        ),
-    )
+    findings = _findings(spec, gathered, last)
     return Judgement(
         verdict=last.decision.verdict,
         grounds=last.decision.grounds,
@@ -69,6 +60,19 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         segments=_placed(gathered.segments.rows, spec),
         segment_events=gathered.segments.events,
         notes=_notes(aggregate, gathered),
+    )
+
+
+def _findings(spec: ComparisonSpec, gathered: Gathered, last: LookJudgement) -> tuple[Finding, ...]:
+    return find_divergences(
+        last.envs,
+        last.facts,
+        last.sanity,
+        segments=_placed(gathered.segments.rows, spec),
+        places=(
+            _places(spec.mine, gathered, role="mine"),
+            _places(spec.reference, gathered, role="reference"),
+        ),
     )
 
 

@@ -42,10 +42,10 @@ def main(arguments: Sequence[str]) -> int:
     torch.set_num_threads(1)
     register_ids()
     call = Call(**asked["call"])
-    reference, error = _play(SideSpec(**asked["reference"]), call, None)
+    reference, error = play(SideSpec(**asked["reference"]), call, None)
     found: dict[str, Any] = {"reference_error": error}
     if not error:
-        mine, found["mine_error"] = _play(SideSpec(**asked["mine"]), call, reference)
+        mine, found["mine_error"] = play(SideSpec(**asked["mine"]), call, reference)
         rows = compare_tapes(mine, reference, quantities_of(call.algo, reference))
         found["rows"] = [asdict(row) for row in rows]
         found["events"] = exercised(reference, call.hyperparameters)
@@ -74,7 +74,7 @@ def quantities_of(algo: str, reference: Tape) -> tuple[Quantity, ...]:
     return tuple(order)
 
 
-def _play(side: SideSpec, call: Call, reference: Tape | None) -> tuple[Tape, str]:
+def play(side: SideSpec, call: Call, reference: Tape | None) -> tuple[Tape, str]:
     """Return the tape of one side, and the last lines of what it died of, if it did."""
     update_taps = frozenset(row.name for row in card(call.algo).taps if row.clock == "update")
     modules = frozenset(row.name for row in card(call.algo).taps if row.shape == "module")

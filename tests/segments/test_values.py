@@ -1,0 +1,81 @@
+"""A tapped value as arrays, and the reference's arrays handed on as the caller's own type."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from harness.segments.values import arrays_of, hand_on
+
+
+class Pair(NamedTuple):
+    a: float
+    b: np.ndarray
+
+
+@dataclass(frozen=True)
+class Box:
+    x: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1.5,
+        3,
+        True,
+        np.float32(2.5),
+        np.arange(6).reshape(2, 3),
+        torch.arange(4.0),
+        [1, 2, 3],
+        {"a": 1.0, "b": np.zeros(2)},
+        Pair(1.0, np.zeros(3)),
+        Box(torch.ones(2)),
+    ],
+)
+def test_value_handed_on_keeps_type_and_holds_the_reference(value):
+    arrays = {
+        path: array + 1 if array.dtype != bool else ~array
+        for path, array in arrays_of(value).items()
+    }
+    result = hand_on(value, arrays)
+    assert type(result) is type(value)
+    known = arrays_of(result)
+    assert known.keys() == arrays.keys()
+    assert all(np.array_equal(known[path], arrays[path]) for path in arrays)
+
+
+def test_tensor_with_a_graph_takes_the_value_and_keeps_the_gradient():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    handed = hand_on(3 * x, {"": np.array([10.0, 20.0])})
+    assert handed.tolist() == [10.0, 20.0]
+    handed.sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_exact_shape_dtype_and_a_fresh_copy():
+    own = torch.zeros(3, 1, dtype=torch.float64)
+    known = np.arange(3, dtype=np.float32)
+    handed = hand_on(own, {"": known})
+    assert (handed.shape, handed.dtype) == (own.shape, own.dtype)
+    handed += 1
+    assert known.tolist() == [0, 1, 2]
+
+
+def test_other_shape_keeps_the_callers_value():
+    own = torch.zeros(3)
+    assert hand_on(own, {"": np.ones((3, 3))}) is own
+
+
+def test_module_is_loaded_in_place():
+    module = torch.nn.Linear(2, 1)
+    wanted = {path: np.full_like(array, 7.0) for path, array in arrays_of(module).items()}
+    assert hand_on(module, wanted) is module
+    assert all((p == 7).all() for p in module.parameters())
+
+
+def test_value_of_another_kind_is_refused():
+    with pytest.raises(TypeError, match="saw str"):
+        arrays_of("text")

@@ -118,6 +118,12 @@ def segments_of(spec: ComparisonSpec, store: Store) -> SegmentsResult:
     return found
 
 
+def segments_alone(spec: ComparisonSpec, *, results: Path) -> SegmentsResult:
+    """Return the segments alone, with places named as the user attached the sides."""
+    found = segments_of(spec, Store(results))
+    return replace(found, rows=judge.placed_segments(found.rows, spec))
+
+
 def _has_taps(side: SideSpec) -> bool:
     """Return whether a tap map, or an import of harness.tap in the side's source, is there."""
     if side.tap_map is not None or side.file is None:

@@ -256,6 +256,23 @@ def report(
     raise typer.Exit(commands.run_report(result, results=Path(results), is_json=json))
 
 
+@app.command()
+def segments(
+    algo: Annotated[
+        str,
+        typer.Option(help="Algorithm, for example dqn.", autocompletion=completion.complete_algo),
+    ],
+    mine: Annotated[str | None, typer.Option(help="Your implementation, as in `compare`.")] = None,
+    reference: Annotated[str | None, typer.Option(help="What to compare with.")] = None,
+    results: Annotated[str, typer.Option(help="Folder of kept answers.")] = "results",
+) -> None:
+    """Test each stretch of code alone, in seconds: the reference's values go in at every tap."""
+    from harness.cli import commands
+
+    given = {"algo": algo, "mine": mine, "reference": reference, "results": results}
+    raise typer.Exit(commands.run_segments(given))
+
+
 @app.command(name="list")
 def list_() -> None:
     """List algorithms, tiers with their budgets, references and my implementations."""

@@ -52,6 +52,24 @@ def run_report(result: str, *, results: Path, is_json: bool) -> int:
     return _show(pipeline.rejudge(folder), is_json=is_json)
 
 
+def run_segments(given: Mapping[str, Json]) -> int:
+    """Test mine piece by piece against the reference; 0 only when every stretch passed."""
+    merged = options.merge({name: value for name, value in given.items() if value}, _settings())
+    running = options.to_running(merged, is_json=False, is_dry=False)
+    spec = _resolve(merged)
+    from harness import pipeline
+    from harness.report.segments import render_segments
+
+    found = pipeline.segments_alone(spec, results=running.results)
+    say.line(render_segments(found))
+    statuses = {row.status for row in found.rows}
+    if not found.rows:
+        return EXIT_INVALID
+    if "failed" in statuses:
+        return EXIT_DIVERGED
+    return EXIT_PARITY if statuses == {"passed"} else EXIT_INCONCLUSIVE
+
+
 def run_export(
     result: str, *, results: Path, fmt: Literal["csv", "parquet"], output: Path | None
 ) -> None:

@@ -57,7 +57,7 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         env_steps_spent=env_steps_spent(gathered),
         asked=spec.asked,
         provenance=_provenance(gathered),
-        segments=_placed(gathered.segments.rows, spec),
+        segments=placed_segments(gathered.segments.rows, spec),
         segment_events=gathered.segments.events,
         notes=_notes(aggregate, gathered),
     )
@@ -68,7 +68,7 @@ def _findings(spec: ComparisonSpec, gathered: Gathered, last: LookJudgement) -> 
         last.envs,
         last.facts,
         last.sanity,
-        segments=_placed(gathered.segments.rows, spec),
+        segments=placed_segments(gathered.segments.rows, spec),
         places=(
             _places(spec.mine, gathered, role="mine"),
             _places(spec.reference, gathered, role="reference"),
@@ -153,7 +153,7 @@ def _segment_notes(segments: SegmentsResult) -> tuple[str, ...]:
     return (f"{said}; not tested: {names}{f' ({why})' if why else ''}" if others else said,)
 
 
-def _placed(rows: Sequence[SegmentRow], spec: ComparisonSpec) -> tuple[SegmentRow, ...]:
+def placed_segments(rows: Sequence[SegmentRow], spec: ComparisonSpec) -> tuple[SegmentRow, ...]:
     """Return the rows with places that name the sides' files as the user attached them."""
     return tuple(
         replace(

@@ -27,7 +27,12 @@ def to_markdown(judgement: Judgement, plots: Mapping[str, bytes] | Iterable[str]
     for env in judgement.envs:
         parts += _env(judgement, env, names)
     parts += [*_aggregate(judgement.aggregate)]
-    parts += [*_facts(judgement), *_sanity(judgement), *_looks(judgement, names)]
+    parts += [
+        *_facts(judgement),
+        *_segments(judgement),
+        *_sanity(judgement),
+        *_looks(judgement, names),
+    ]
     parts += [*_missing(judgement), *_runs(judgement), *_provenance(judgement)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -129,6 +134,14 @@ def _facts(judgement: Judgement) -> Iterator[str]:
     else:
         yield "All facts agree." if equal.rows else "No facts were compared."
     yield _folded(f"Facts that agree ({len(equal.rows)})", equal)
+
+
+def _segments(judgement: Judgement) -> Iterator[str]:
+    """Yield the stretches of code that were tested alone, when any were."""
+    if judgement.segments:
+        yield "## Code tested piece by piece"
+        yield _table(tables.segments(judgement))
+        yield _folded("What the run exercised", tables.events(judgement))
 
 
 def _sanity(judgement: Judgement) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.judgement import EnvJudgement, Judgement
+from harness.judgement import EnvJudgement, Judgement, SegmentRow
 from harness.records import Json
 from harness.report import words
 from harness.report.summary import by_evidence, fact_groups
@@ -33,6 +33,41 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], bad: Sequence[bool
     kept = [index for index in range(len(head)) if any(row[index] for row in rows)]
     cells = tuple(tuple(row[index] for index in kept) for row in rows)
     return Table(tuple(head[index] for index in kept), cells, flags)
+
+
+def segments(judgement: Judgement) -> Table:
+    """Return the stretches of code that were tested alone, in data-flow order."""
+    rows = [
+        (
+            row.tap,
+            row.status,
+            f"{row.n_events:,}" if row.n_events else "",
+            f"{row.n_failed:,}" if row.n_failed else "",
+            _unmatched(row),
+            words.number(row.size, 3) if row.n_failed else "",
+            row.component,
+            row.mine_place,
+            row.reference_place,
+            "; ".join(row.hints),
+        )
+        for row in judgement.segments
+    ]
+    head = ("tap at its end", "outcome", "compared", "differ", "unmatched", "size in tolerances")
+    where = ("component", "mine", "reference", "hint")
+    return table((*head, *where), rows, [row.status == "failed" for row in judgement.segments])
+
+
+def _unmatched(row: SegmentRow) -> str:
+    """Return how many events only one side has."""
+    said = [f"{row.missing} missing"] if row.missing else []
+    said += [f"{row.extra} extra"] if row.extra else []
+    return ", ".join(said)
+
+
+def events(judgement: Judgement) -> Table:
+    """Return what the exposing scenario exercised, with counts."""
+    rows = [(name, f"{count:,}") for name, count in judgement.segment_events.items()]
+    return table(("exercised by the scenario", "count"), rows)
 
 
 def endpoints(env: EnvJudgement) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,7 +59,7 @@ def compare_tapes(
     draws = [quantity.name for quantity in quantities if quantity.is_random]
     lacking = [name for name in draws if reference.count(name) and not mine.count(name)]
     if not lacking:
-        return rows
+        return _related(rows)
     need = (f"needs the tap{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}",)
     return tuple(
         replace(one, status="unobserved", hints=need) if one.status in ("passed", "failed") else one
@@ -178,6 +178,36 @@ def _explained(row: SegmentRow, failing: Sequence[Failing]) -> SegmentRow:
 
 
 def _place(tape: Tape, name: str) -> str:
-    """Return the tap's line; what the hooks take down is placed at the optimiser's step."""
-    hooked = "" if name.endswith("_params") else tape.sites.get("step", "")
-    return tape.sites.get(name, hooked)
+    """Return the stretch that ends at the tap: "file:first-last", first after the tap before it.
+
+    What the hooks take down ends at the optimiser's step.
+    """
+    site = tape.sites.get(name, "" if name.endswith("_params") else tape.sites.get("step", ""))
+    file, _, line = site.rpartition(":")
+    if not line.isdigit():
+        return site
+    others = (other.rpartition(":") for other in tape.sites.values())
+    earlier = [
+        int(n) for path, _, n in others if path == file and n.isdigit() and int(n) < int(line)
+    ]
+    first = max(earlier, default=int(line) - 1) + 1
+    return site if first == int(line) else f"{file}:{first}-{line}"
+
+
+def _related(rows: tuple[SegmentRow, ...]) -> tuple[SegmentRow, ...]:
+    """Add what the neighbours say: inputs of a failing step that agree are not to blame."""
+    status = {row.tap: row.status for row in rows}
+    return tuple(
+        replace(row, hints=(*row.hints, said))
+        if row.status == "failed" and (said := _neighbour(row.tap, status))
+        else row
+        for row in rows
+    )
+
+
+def _neighbour(tap: str, status: Mapping[str, str]) -> str:
+    if tap == "params" and status.get("grad") == "passed":
+        return "the gradient agrees: the optimiser's constants or the learning rate differ"
+    if tap == "grad" and status.get("loss") == "passed":
+        return "the loss agrees: a stop-gradient, the clipping or the list of parameters differs"
+    return ""

@@ -94,7 +94,7 @@ def _run_child(request: Path, answer: Path) -> str:
 
 def _result(found: Mapping[str, Any]) -> SegmentsResult:
     rows = TypeAdapter(tuple[SegmentRow, ...]).validate_python(found.get("rows", ()))
-    events: Mapping[str, int] = found.get("events", {})
+    events: Mapping[str, int] = dict(sorted(found.get("events", {}).items()))
     env_steps = 2 * int(events.get("env steps", 0))
     for role in ("reference", "mine"):
         error = found.get(f"{role}_error")

@@ -86,3 +86,22 @@ def test_updates_of_one_side_only_are_said_once():
     rows = {row.tap: row for row in compare_tapes(mine, reference, [UPDATES, LOSS])}
     assert (rows["update_env_step"].status, rows["update_env_step"].extra) == ("failed", 1)
     assert (rows["loss"].status, rows["loss"].extra) == ("passed", 0)
+
+
+def test_place_is_the_stretch_from_the_tap_before():
+    mine = tape(loss={(0,): 1.0})
+    mine.sites = {"batch": "mine.py:10", "loss": "mine.py:14", "step": "mine.py:20"}
+    (row,) = compare_tapes(mine, tape(loss={(0,): 1.0}), [LOSS])
+    assert row.mine_place == "mine.py:11-14"
+
+
+def test_failing_step_with_an_agreeing_gradient_points_at_the_optimiser():
+    quantities = [Quantity(name, "gradient-optimiser", "step") for name in ("grad", "params")]
+    reference = tape(grad={(1, 0, 0): [1.0]}, params={(1, 0, 0): [0.1]})
+    rows = compare_tapes(
+        tape(grad={(1, 0, 0): [1.0]}, params={(1, 0, 0): [0.2]}), reference, quantities
+    )
+    assert (
+        "the gradient agrees: the optimiser's constants or the learning rate differ"
+        in rows[1].hints
+    )

@@ -1,0 +1,34 @@
+"""`compare segments`: each stretch of code alone, with an exit code and a line to open."""
+
+from pathlib import Path
+
+from tests.cli_driver import ask
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_segments_of_the_clean_implementation_all_pass(tmp_path, capsys):
+    done = ask(capsys, "segments", "--algo", "dqn", "--results", str(tmp_path / "results"))
+    assert done.code == 0, done.err
+    assert "15 stretches of code: 15 passed" in done.out
+
+
+def test_segments_of_a_wrong_gamma_fail_with_the_line_to_open(tmp_path, capsys):
+    source = (ROOT / "my_impls/dqn.py").read_text()
+    (tmp_path / "mine.py").write_text(source.replace("self.h.gamma * (1", "0.99 * (1"))
+    words = ("--mine", str(tmp_path / "mine.py"), "--results", str(tmp_path / "results"))
+    done = ask(capsys, "segments", "--algo", "dqn", *words)
+    assert done.code == 1, done.err
+    line = 1 + source[: source.index('y = tap("td_target"')].count("\n")
+    (opened,) = [text for text in done.out.splitlines() if text.startswith("open first:")]
+    first, last = opened.split("mine.py:")[1].split()[0].split("-")
+    assert int(first) <= line - 1 < line == int(last)
+    assert "stable_baselines3/dqn/dqn.py:" in opened
+
+
+def test_segments_without_taps_compare_nothing_and_say_why(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text("def side(call):\n    pass\n")
+    words = ("--mine", str(tmp_path / "mine.py"), "--results", str(tmp_path / "results"))
+    done = ask(capsys, "segments", "--algo", "dqn", *words)
+    assert done.code == 4
+    assert "has no taps" in done.out

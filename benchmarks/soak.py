@@ -5,10 +5,10 @@ all must be classified, no neighbour lost. Part 2: `--kills` times an invocation
 or one of the processes below it is killed with SIGKILL at a random moment. The next one resumes;
 a store that has become complete must equal one that was never disturbed (traces byte for byte,
 done.json but for the wall time), and the next kill meets an empty store. Part 3: `--stops` times a
-whole comparison is stopped at a random moment, by each means of `tests.interrupting`, until it ends;
+comparison is stopped at a random moment, by each means of `tests.interrupting`, until it ends;
 its reports must equal, byte for byte, those of one that nobody stopped.
 
-Run it on a tree that nobody edits: stored runs of an older harness differ from those of a newer one.
+Run it on a tree that nobody edits: runs of an older harness differ from those of a newer one.
 """
 
 from __future__ import annotations

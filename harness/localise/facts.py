@@ -57,6 +57,14 @@ FACTS: tuple[Fact, ...] = (
     Fact("first_update_env_step", "update-schedule", True, "env step of the first update"),
     Fact("last_update_env_step", "update-schedule", True, "env step of the last of these updates"),
     Fact("seeded_resets", "seeding-determinism", True, "resets that were given a seed, per env"),
+    Fact("stored_next_obs", "replay-buffer", True, "next_obs stored at the end of episodes"),
+    Fact("stored_reward", "replay-buffer", True, "reward stored at the end of episodes"),
+    Fact(
+        "stored_terminated",
+        "bootstrapping-termination",
+        True,
+        "flag stored at the end of episodes; a time limit is no termination",
+    ),
     Fact("reset_seeds", "seeding-determinism", False, "seed of the first reset of each env"),
     Fact("auxiliary_envs", "evaluation-logging", False, "environments beside the training ones"),
     Fact("torch_threads", "seeding-determinism", False, "torch threads"),
@@ -164,7 +172,12 @@ def _canonical(name: str, value: Json) -> str:
 def _effective(options: Mapping[str, Json]) -> dict[str, Json]:
     """Return the options of an optimiser that take part in its update rule."""
     neutral = {*NEUTRAL_OPTIMISER_OPTIONS, *(() if options.get(DECAY) else (DECAY_OPTION,))}
-    return {key: options[key] for key in sorted(options) if key not in neutral}
+    return {key: _plain(options[key]) for key in sorted(options) if key not in neutral}
+
+
+def _plain(value: Json) -> Json:
+    """Return 0 and 0.0 as the same number."""
+    return float(value) if _is_number(value) else value
 
 
 def _shown(values: list[str], *, lead: str) -> str:

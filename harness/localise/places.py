@@ -24,6 +24,14 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     "first_update_env_step": ("step",),
     "last_update_env_step": ("step",),
     "updates_per_env_step": ("step",),
+    "stored_next_obs": ("transition",),
+    "stored_reward": ("transition",),
+    "stored_terminated": ("transition",),
+    "epsilon lies in [0, 1]": ("epsilon",),
+    "the entropy lies in its range": ("entropy",),
+    "targets stay inside what rewards allow (probes)": ("td_target",),
+    "the learning rate is finite and not negative": ("step",),
+    "updates change the parameters": ("step",),
 }
 
 

@@ -30,3 +30,7 @@ def test_start_when_measured_is_positive(tmp_path):
     (tmp_path / "side.py").write_text(start.SIDE)
     side = SideSpec("toy", str(tmp_path / "side.py"), None, "side", None, "0" * 64)
     assert min(start.start_times_s(tmp_path, side, 1)) > 0
+
+
+def test_stops_when_few_leave_equal_reports(tmp_path):
+    assert soak.soak_stops(tmp_path, stops=1, rng=random.Random(1)) == []

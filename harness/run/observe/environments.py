@@ -112,6 +112,13 @@ class EnvWatch:
         except Exception as error:  # noqa: BLE001 - watching must never break the watched code
             self._fault.note("environment step", error)
 
+    def returned(self, record: EnvRecord, result: Any) -> None:
+        """Remember what one step of the single training environment returned."""
+        if record.index >= 0 and self._n_envs == 1:
+            next_obs, reward, terminated, truncated, _ = result
+            is_end = bool(terminated or truncated)
+            self._taps.stored.returned((next_obs, reward, terminated), is_end=is_end)
+
     def was_reset(self, record: EnvRecord, seed: Any) -> None:
         """Note a reset and its seed; an episode that it cuts short is counted, not stored."""
         if not self.is_live:

@@ -39,7 +39,7 @@ def scalars(name: str, value: Any) -> dict[str, float]:
     """
     if isinstance(value, (float, int)):
         return _one(name, float(value))
-    fields = _fields(value)
+    fields = fields_of(value)
     if fields is None:
         return _of_array(name, value)
     found: dict[str, float] = {}
@@ -48,7 +48,7 @@ def scalars(name: str, value: Any) -> dict[str, float]:
     return found
 
 
-def _fields(value: Any) -> Iterable[tuple[str, Any]] | None:
+def fields_of(value: Any) -> Iterable[tuple[str, Any]] | None:
     """Return the named parts of a structured value, or None for a plain one."""
     if isinstance(value, dict):
         return value.items()

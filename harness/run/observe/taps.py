@@ -12,6 +12,7 @@ from harness.errors import nearest
 from harness.records import Json
 from harness.run.observe.reduce import scalars
 from harness.run.observe.sites import Sites
+from harness.run.observe.stored import TRANSITION, StoredWatch
 from harness.run.observe.writer import MEASURE_EVERY, Clock, Fault
 
 MEASURED_CLOCKS = ("env_step", "update")
@@ -38,6 +39,7 @@ class TapWatch:
     Attributes:
         updates: steps made by the first optimiser; the optimiser watch keeps it current.
         sites: where quantities are born; the optimiser watch adds to it.
+        stored: what is stored against what was returned; the environment watch tells the latter.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class TapWatch:
         self._update_values: dict[str, float] = {}
         self._unknown: dict[str, tuple[str, ...]] = {}
         self.updates = 0
+        self.stored = StoredWatch()
 
     def handle(self, name: str, value: Any) -> Any:
         """Observe `value` if its tap is due; never raises, always returns `value` itself."""
@@ -68,6 +71,8 @@ class TapWatch:
         if not tap.is_seen:
             tap.is_seen = True
             self.sites.note(name)
+        if name == TRANSITION:
+            self._compare_stored(value)
         if tap.clock == "env_step":
             count = self._clock.env_steps
             if count >= tap.due and count < self._total_timesteps:
@@ -97,8 +102,15 @@ class TapWatch:
                 if tap.clock in MEASURED_CLOCKS and not tap.is_seen
             ),
             "sites": dict(sorted(self.sites.found.items())),
+            **self.stored.facts(),
             "unknown_taps": {name: list(near) for name, near in sorted(self._unknown.items())},
         }
+
+    def _compare_stored(self, value: Any) -> None:
+        try:
+            self.stored.saw(value)
+        except Exception as error:  # noqa: BLE001 - watching must never break the watched code
+            self._fault.note(f"tap {TRANSITION!r}", error)
 
     def _measure(self, name: str, value: Any) -> dict[str, float]:
         try:

@@ -42,6 +42,7 @@ class ObservedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step the environment, then count the step."""
         result = self.env.step(action)
         self._watch.stepped(self._record, action, result[1], result[2], result[3])
+        self._watch.returned(self._record, result)
         return result
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:

@@ -41,7 +41,7 @@ class Agent:
         epsilon = tap("epsilon", self.epsilon(t))
         if t < self.options["learning_starts"] or self.random.random() < epsilon:
             return self.random.randrange(self.n_actions)
-        return int(np.argmax(self.learner.values_of(obs)))
+        return int(np.argmax(self.learner.values_of(obs).numpy()))
 
     def evaluate(self):
         obs, _ = self.evaluation.reset()

@@ -310,7 +310,7 @@ def export(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; users' mistakes end without a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with guarded_streams(), stoppable():
+    with guarded_streams(), stoppable(is_last=arguments is None):
         try:
             code = _run(words)
             sys.stdout.flush()

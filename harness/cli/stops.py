@@ -13,11 +13,15 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(*, is_last: bool) -> Iterator[None]:
     """Inside the with block every stop signal raises KeyboardInterrupt, as Ctrl-C does.
 
     Under `nohup` the closed terminal stays ignored. While runs are trained the executor listens in
     its own way.
+
+    Args:
+        is_last: the process ends after this: the handlers stay, so that a further Ctrl-C while the
+            interpreter shuts down does not change the exit code.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -29,8 +33,9 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        if not is_last:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
 
 
 def ignore_stops() -> None:

@@ -19,6 +19,8 @@ Number = TypeVar("Number", int, float)
 
 DEFAULT_ENVS = "easy"
 DEFAULT_RESULTS = "results"
+# More runs side by side are a mistake of typing; each holds a process and some 0.4 GB.
+MAX_JOBS = 1_000
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,30 @@ def to_running(options: Mapping[str, Json], *, is_json: bool, is_dry: bool) -> R
     """
     jobs = _number(options.get("jobs", n_cores()), int, "--jobs", "a whole number")
     results = Path(options.get("results", DEFAULT_RESULTS))
-    if jobs < 1:
-        message = f"--jobs expected at least 1, got {jobs}\nLeave it out for one job per core."
+    if not 1 <= jobs <= MAX_JOBS:
+        bounds = "at least 1" if jobs < 1 else f"at most {MAX_JOBS}"
+        message = f"--jobs expected {bounds}, got {jobs}\nLeave it out for one job per core."
         raise UsageError(message)
-    if results.exists() and not results.is_dir():
-        message = f"--results {results} is a file\nGive a folder; it is made when missing."
-        raise UsageError(message)
+    _check_results(options.get("results", DEFAULT_RESULTS))
     is_quiet = bool(options.get("quiet")) or is_json
     return Running(jobs, results, is_quiet=is_quiet, is_json=is_json, is_dry=is_dry)
+
+
+def _check_results(word: str) -> None:
+    """Raise unless the word names a folder, or one that could be made."""
+    if not word.strip():
+        message = "--results names no folder\nGive one, or leave it out for ./results."
+        raise UsageError(message)
+    path = Path(word).absolute()
+    try:
+        file = next((place for place in (path, *path.parents) if place.is_file()), None)
+    except OSError as error:
+        message = f"--results {word[:80]}: {error.strerror}\nGive the path of another folder."
+        raise UsageError(message) from error
+    if file is not None:
+        shown = word if file == path else f"{word}: {file}"
+        message = f"--results {shown} is a file\nGive a folder; it is made when missing."
+        raise UsageError(message)
 
 
 def n_cores() -> int:

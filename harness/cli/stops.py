@@ -39,7 +39,12 @@ def stoppable(*, is_last: bool) -> Iterator[None]:
 
 
 def ignore_stops() -> None:
-    """Let the last words be said: a second Ctrl-C changes nothing any more."""
+    """Let the last words be said: a second Ctrl-C changes nothing any more.
+
+    Python notes a KeyboardInterrupt that left code made by `exec`, as dataclasses do, and would end
+    by SIGINT instead of the exit code, although it was caught; evaluating anything clears the note.
+    """
+    eval("0")
     if threading.current_thread() is threading.main_thread():
         for signum in STOP_SIGNALS:
             signal.signal(signum, signal.SIG_IGN)

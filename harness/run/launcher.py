@@ -23,7 +23,14 @@ from typing import NoReturn
 
 from harness.run.guardian import guard
 from harness.run.preload import preload
-from harness.run.process import adopt_orphans, children_of, reap_all, send
+from harness.run.process import (
+    adopt_orphans,
+    children_of,
+    die_with_parent,
+    live_on,
+    reap_all,
+    send,
+)
 
 LENGTH = struct.Struct("!I")
 # Between two looks for guardians that have ended.
@@ -35,7 +42,10 @@ def serve(descriptor: int, modules: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = socket.socket(fileno=descriptor)
     adopt_orphans()
+    # Until the socket is listened to, its closing goes unnoticed: imports take seconds.
+    die_with_parent(os.getppid())
     preload(modules)
+    live_on()
     gc.collect()
     gc.freeze()
     guardians: set[int] = set()

@@ -38,6 +38,11 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
+def live_on() -> None:
+    """Let this process outlive its parent again, to end its own children in order."""
+    _prctl(PR_SET_PDEATHSIG, 0)
+
+
 def adopt_orphans() -> None:
     """Become the parent of every orphaned descendant, also double-forked ones."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib.util
+import os
 import re
 import tokenize
 from collections.abc import Sequence
@@ -34,6 +36,7 @@ def find_side(word: str | None, *, algo: str, role: Role) -> SideSpec:
     """
     if word is None:
         return _default_side(algo, role)
+    _check_word(word, role)
     for prefix, meaning in _LATER.items():
         if word.startswith(prefix):
             message = f"--{role} {word}: {meaning} ({prefix}...) cannot be attached yet"
@@ -45,6 +48,20 @@ def find_side(word: str | None, *, algo: str, role: Role) -> SideSpec:
     if ":" in word:
         return _module_side(word, role=role)
     return _named_side(word, algo=algo, role=role)
+
+
+def _check_word(word: str, role: Role) -> None:
+    """Raise for a word that no file system can hold."""
+    if not word.strip():
+        message = f"--{role} names nothing\nSupported: {_SPELLINGS}"
+        raise UsageError(message)
+    try:
+        os.stat(word)  # noqa: PTH116 - Path hides what is wrong with a name
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            reason = "its name is too long" if isinstance(error, OSError) else str(error)
+            message = f"--{role} {word[:60]}...: {reason}\nSupported: {_SPELLINGS}"
+            raise UsageError(message) from error
 
 
 def implementations() -> tuple[str, ...]:

@@ -79,3 +79,28 @@ def test_fact_that_follows_the_seed_is_compared_seed_by_seed():
     mine = [{"reset_seeds": [0]}, {"reset_seeds": [1]}]
     assert rows(mine, mine[:1])["reset_seeds"].is_equal
     assert not rows(mine, [{"reset_seeds": [7]}])["reset_seeds"].is_equal
+
+
+def test_gradient_clip_that_was_never_called_is_unobserved_not_different():
+    row = rows([{"grad_clip": [None]}] * 2, [{"grad_clip": [10.0]}] * 2)["grad_clip"]
+    assert (row.mine, row.decides) == ("not observed", False)
+
+
+def test_env_steps_of_the_last_round_do_not_decide():
+    assert not rows([{"env_steps": 100}] * 2, [{"env_steps": 112}] * 2)["env_steps"].decides
+
+
+def test_way_of_weight_decay_matters_only_where_weights_decay():
+    def constants(decay, is_decoupled):
+        one = {"weight_decay": decay, "decoupled_weight_decay": is_decoupled}
+        return [{"optimiser_constants": [one]}] * 2
+
+    assert rows(constants(0, True), constants(0.0, False))["optimiser_constants"].is_equal
+    assert not rows(constants(0.1, True), constants(0.1, False))["optimiser_constants"].is_equal
+
+
+def test_transition_that_is_not_stored_as_returned_decides():
+    row = rows(
+        [{"stored_next_obs": "not as returned"}] * 2, [{"stored_next_obs": "as returned"}] * 2
+    )["stored_next_obs"]
+    assert (row.decides, row.is_equal, row.component) == (True, False, "replay-buffer")

@@ -106,3 +106,15 @@ def test_one_failing_run_of_two_is_counted():
     ]
     assert not row.passed
     assert row.detail.endswith("(1 of 2 runs)")
+
+
+def test_one_whole_round_more_than_asked_for_is_a_convention_and_two_are_not():
+    facts = {"env_steps": 108, "longest_wait": [16]}
+    assert failed(make_trace(facts=facts)) == {}
+    assert len(failed(make_trace(facts={**facts, "env_steps": 140}))) == 1
+
+
+def test_unclipped_gradient_above_the_limit_between_measured_updates_is_seen():
+    metrics, facts = {"grad_norm": [0.5, 0.5]}, {"unclipped_norm_max": [37.0]}
+    details = failed(make_trace(metrics=metrics, facts=facts), hyperparameters=SETTINGS)
+    assert "a gradient of norm 37 reached the optimiser" in next(iter(details.values()))

@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from harness.errors import UnknownName, UsageError
 from harness.records import Json
 from harness.spec.cards import Card, Hyperparameter
+from harness.spec.cards.card import NONE
 
 _SCHEDULE = re.compile(r"lin_(?P<start>.+)")
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
+    "bool": "true or false",
     "schedule": 'a number, or "lin_X" for a linear fall from X to 0',
     "period": 'a whole number of env steps, or [number, "step" | "episode"]',
     "int_list": "a list of whole numbers such as [64, 64]",
+    "net_arch": "a list of whole numbers such as [64, 64], or { pi = [64], vf = [64] }",
     "choice": "one of the listed words",
 }
 
@@ -73,6 +76,9 @@ def check_value(row: Hyperparameter, value: Json) -> Json:
     Raises:
         UsageError: expected and seen value.
     """
+    word = NONE if value is None else value
+    if isinstance(word, str) and word in row.words:
+        return None if word == NONE else word
     canonical = _KINDS[row.kind](value)
     if canonical is None or (row.kind == "choice" and canonical not in row.choices):
         raise UsageError(_mismatch(row, value))
@@ -88,9 +94,10 @@ def _mismatch(row: Hyperparameter, value: Json) -> str:
     low, high = (f"{x:g}" if x is not None else "" for x in (row.minimum, row.maximum))
     between = f" from {low} to {high}" if low and high else f", at least {low}" if low else ""
     words = f"one of {', '.join(row.choices)}" if row.choices else _WORDS[row.kind]
+    words = " or ".join([words, *(repr(word) for word in row.words)])
     return (
         f"--set {row.name}: expected {words}{between}, got {value!r}\n"
-        f"{row.name}: {row.description}; default {row.default!r}"
+        f"{row.name}: {row.description}; default {NONE if row.default is None else row.default!r}"
     )
 
 
@@ -111,6 +118,10 @@ def _int(value: Json) -> int | None:
 def _float(value: Json) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and math.isfinite(value) else None
+
+
+def _bool(value: Json) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _schedule(value: Json) -> float | str | None:
@@ -134,6 +145,16 @@ def _int_list(value: Json) -> list[int] | None:
     return None if None in units else [unit for unit in units if unit is not None]
 
 
+def _net_arch(value: Json) -> list[int] | dict[str, list[int]] | None:
+    """Return the hidden layers of every network, or of each network by its name in SB3."""
+    if not isinstance(value, Mapping):
+        return _int_list(value)
+    by_name = {str(name): _int_list(units) for name, units in value.items()}
+    known = {name: units for name, units in by_name.items() if units is not None}
+    is_whole = len(known) == len(value) and set(known) in ({"pi", "vf"}, {"pi", "qf"})
+    return known if is_whole else None
+
+
 def _choice(value: Json) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -141,9 +162,11 @@ def _choice(value: Json) -> str | None:
 _KINDS: Mapping[str, Callable[[Json], Json]] = {
     "int": _int,
     "float": _float,
+    "bool": _bool,
     "schedule": _schedule,
     "period": _period,
     "int_list": _int_list,
+    "net_arch": _net_arch,
     "choice": _choice,
 }
 
@@ -152,5 +175,7 @@ def _numbers(value: Json) -> list[float]:
     """Return the numbers inside a canonical value, for the range check."""
     if isinstance(value, str):
         return [float(value.removeprefix("lin_"))] if value.startswith("lin_") else []
+    if isinstance(value, dict):
+        return [number for units in value.values() for number in _numbers(units)]
     values = value if isinstance(value, list) else [value]
     return [float(number) for number in values if isinstance(number, int | float)]

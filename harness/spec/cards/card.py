@@ -13,7 +13,14 @@ from harness.spec.tables import read_table, table_names
 
 TapRole = Literal["source", "check"]
 Clock = Literal["env_step", "update"]
-Kind = Literal["int", "float", "schedule", "period", "int_list", "choice"]
+# How the draw test looks at a source; "action": categorical or continuous, decided by its dtype.
+Draws = Literal[
+    "", "weights", "action", "categorical", "continuous", "indices", "permutation", "noise"
+]
+Kind = Literal["int", "float", "bool", "schedule", "period", "int_list", "net_arch", "choice"]
+
+# The word for "no value", which TOML and the command line lack; it is None in a call.
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,13 @@ class TapRow:
         clock: what is counted when the tap fires.
         component, stage: where a difference in it sits; closed lists of `harness.records`.
         shape: as text; "" for one number, "module" for a network.
-        fields: names of the arrays, for a tap that carries several.
         is_traced: whether the observers reduce it to metric traces.
+        fields: names of the arrays, for a tap that carries several.
+        draws: what kind of random draw a source is, for the draw test; "" for none.
+        counts: the number of events is itself compared; else an event of one side only is no
+            difference.
+        gathers: name of the tap whose stored rows these rows are taken from, or "".
+        is_optional: an implementation or a setting may lack it; not observed is then no gap.
     """
 
     name: str
@@ -39,11 +51,18 @@ class TapRow:
     is_traced: bool
     description: str
     fields: tuple[str, ...] = ()
+    draws: Draws = ""
+    counts: bool = False
+    gathers: str = ""
+    is_optional: bool = False
 
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One hyperparameter under SB3's name; `minimum` and `maximum` are inclusive."""
+    """One hyperparameter under SB3's name; `minimum` and `maximum` are inclusive.
+
+    `words` may stand in place of a value of its kind: "none" (None in a call) or, say, "auto".
+    """
 
     name: str
     kind: Kind
@@ -52,6 +71,7 @@ class Hyperparameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,4 +145,6 @@ def _tap(row: Mapping[str, Json]) -> TapRow:
 
 
 def _hyperparameter(name: str, row: Mapping[str, Json]) -> Hyperparameter:
-    return Hyperparameter(**{**row, "name": name, "choices": tuple(row.get("choices", ()))})
+    lists = {key: tuple(row.get(key, ())) for key in ("choices", "words")}
+    default = None if row["default"] == NONE and NONE in lists["words"] else row["default"]
+    return Hyperparameter(**{**row, **lists, "name": name, "default": default})

@@ -118,9 +118,11 @@ def register() -> None:
                 entry_point=probe.entry_point,
                 max_episode_steps=probe.max_episode_steps,
             )
-    if exposing.ENV_ID not in gymnasium.registry:
-        gymnasium.register(
-            id=exposing.ENV_ID,
-            entry_point="harness.probes.exposing:Exposing",
-            max_episode_steps=exposing.MAX_EPISODE_STEPS,
-        )
+    for env_id, arguments in exposing.VARIANTS.items():
+        if env_id not in gymnasium.registry:
+            gymnasium.register(
+                id=env_id,
+                entry_point="harness.probes.exposing:Exposing",
+                max_episode_steps=exposing.MAX_EPISODE_STEPS,
+                kwargs=dict(arguments),
+            )

@@ -6,7 +6,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from harness import probes
-from harness.probes import PROBES
+from harness.probes import PROBES, exposing
 
 GAMMA = 0.9
 IDS = [probe.env_id for probe in PROBES]
@@ -37,10 +37,11 @@ def episodes(env_id, n=200):
     return steps
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", [*IDS, *exposing.VARIANTS])
 def test_env_checker_on_a_probe_finds_nothing(env_id):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*(infinity|recommend)")  # on purpose
         check_env(gymnasium.make(env_id).unwrapped, skip_render_check=True)
     assert gymnasium.spec(env_id).max_episode_steps is not None
 
@@ -78,3 +79,41 @@ def test_register_twice_changes_nothing():
     before = [gymnasium.registry[env_id] for env_id in IDS]
     probes.register()
     assert [gymnasium.registry[env_id] for env_id in IDS] == before
+
+
+def walk(env_id, action=None, n=400):
+    """Return (observations, rewards, terminations, truncations) of n env steps."""
+    env = gymnasium.make(env_id)
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    steps = []
+    for _ in range(n):
+        chosen = env.action_space.sample() if action is None else action
+        obs, reward, terminated, truncated, _ = env.step(np.asarray(chosen))
+        steps.append((obs, reward, terminated, truncated))
+        if terminated or truncated:
+            env.reset()
+    return tuple(map(np.array, zip(*steps, strict=True)))
+
+
+@pytest.mark.parametrize("env_id", exposing.VARIANTS)
+def test_exposing_variant_ends_in_both_ways_and_has_outliers_and_rewards_of_both_signs(env_id):
+    _, rewards, terminated, truncated = walk(env_id)
+    assert min(terminated.sum(), truncated.sum()) >= 8
+    usual = rewards[rewards > -exposing.OUTLIER / 2]
+    assert len(rewards) - len(usual) == len(rewards) // exposing.OUTLIER_EVERY
+    assert 0.2 < np.mean(usual > 0) < 0.8
+
+
+def test_exposing_box_depends_on_both_dimensions_of_the_action():
+    obs, rewards, *_ = walk("probes/ExposingBox-v0", (0.2, -0.3), n=1)
+    for action in ((0.3, -0.3), (0.2, -0.4)):
+        other_obs, other_rewards, *_ = walk("probes/ExposingBox-v0", action, n=1)
+        assert np.all(other_obs != obs)
+        assert other_rewards != rewards
+
+
+def test_exposing_shaped_observes_two_points_that_differ():
+    obs, *_ = walk("probes/ExposingShaped-v0")
+    assert obs.shape == (400, 2, 3)
+    assert np.all(obs[:, 0] != obs[:, 1])

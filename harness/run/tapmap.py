@@ -17,6 +17,11 @@ any other one, `back` may hold the assignment that undoes it, with the tap's ans
 
     rows = { at = "m:C.h", expression = "i - self.n", after = "i", back = "i = tapped + self.n" }
 
+`when` is a Python expression: the tap fires only where it holds, so that one function that serves
+two purposes can have two taps:
+
+    noise = { at = "m:C.draw:eps", when = "torch.is_grad_enabled()" }
+
 The functions are rewritten in place, code object for code object, after their module has been
 imported: references to them, their closures and `super()` keep working, line numbers stay. So a map
 serves modules that were imported long before (a forkserver preloads the reference).
@@ -43,14 +48,15 @@ TAP_GLOBAL = "__harness_tap__"
 # The name of a tap's answer in `back`.
 ANSWER = "tapped"
 
-KEYS = ("at", "which", "expression", "after", "before", "back")
+KEYS = ("at", "which", "expression", "after", "before", "back", "when")
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line of a map. `anchor`: the statement's assigned target, or called function.
 
-    `back`: the assignment that takes the tap's answer over, or "" (see the module).
+    `back`: the assignment that takes the tap's answer over, or "" (see the module). `when`: the
+    condition of the tap, or "".
     """
 
     name: str
@@ -62,6 +68,7 @@ class Entry:
     which: str | int | None
     where: str
     back: str = ""
+    when: str = ""
 
 
 def apply_tap_map(path: Path) -> None:
@@ -120,6 +127,7 @@ def _entry(name: str, value: object, path: Path) -> Entry:
         which=which,
         where=where,
         back=_assignment(fields.get("back", ""), where),
+        when=_canonical(fields["when"], f"{where}: when") if "when" in fields else "",
     )
 
 
@@ -137,9 +145,9 @@ def _assignment(source: object, where: str) -> str:
     return str(source)
 
 
-def _canonical(source: str, where: str) -> str:
+def _canonical(source: object, where: str) -> str:
     try:
-        return ast.unparse(ast.parse(source, mode="eval"))
+        return ast.unparse(ast.parse(str(source), mode="eval"))
     except SyntaxError:
         _fail(f"{where}: expected a Python expression, saw {source!r}")
 
@@ -255,7 +263,10 @@ def _anchors(statement: ast.stmt) -> set[str]:
 
 
 def _tapping(entry: Entry, statement: ast.stmt) -> list[ast.stmt]:
-    """Return `expression = tap(name, expression)`, and `back`, on the line of `statement`."""
+    """Return `expression = tap(name, expression)`, and `back`, on the line of `statement`.
+
+    With `when`, the same inside `if when:`.
+    """
     call = f"{TAP_GLOBAL}({entry.name!r}, {entry.expression})"
     expression = ast.parse(entry.expression, mode="eval").body
     is_assignable = isinstance(expression, (ast.Name, ast.Attribute))
@@ -264,6 +275,9 @@ def _tapping(entry: Entry, statement: ast.stmt) -> list[ast.stmt]:
     else:
         source = f"{entry.expression} = {call}" if is_assignable else call
     inserted = ast.parse(source).body
+    if entry.when:
+        condition = ast.parse(entry.when, mode="eval").body
+        inserted = [ast.If(test=condition, body=inserted, orelse=[])]
     for node in (node for one in inserted for node in ast.walk(one)):
         ast.copy_location(node, statement)
     return inserted

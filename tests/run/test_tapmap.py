@@ -113,6 +113,17 @@ def test_expression_after_and_before_a_statement_is_tapped(mapped):
     assert seen == [("rate", 0.5), ("sum", {"a": 1, "b": 1})]
 
 
+def test_tap_fires_only_where_its_condition_holds(mapped):
+    at = "at = 'tapped_module:Sub.f', after = 'z'"
+    module, seen = mapped(
+        f"small = {{ {at}, expression = 'z', when = 'self.rate < 3' }}\n"
+        f"replaced = {{ {at}, expression = 'z + 1', back = 'z = tapped', when = 'self.rate >= 3' }}"
+    )
+    sub = module.Sub()
+    assert (sub.f(1), sub.acted, sub.f(5), sub.acted) == (1, 1, 15, 116)
+    assert seen == [("small", 1), ("replaced", 16)]
+
+
 def test_methods_properties_and_inner_functions_can_be_tapped(mapped):
     module, seen = mapped(
         "a = 'tapped_module:Sub.s:y'\nb = 'tapped_module:Sub.p:y'\n"
@@ -158,6 +169,8 @@ def test_super_and_class_cell_keep_working(mapped):
         ("q = { at = 'tapped_module:Sub.f', expression = 'x' }", r"expected exactly one of after and before, saw none"),
         ("q = { at = 'tapped_module:Sub.f:y', after = 'y' }", r"expected neither after nor before, saw after"),
         ("q = { at = 'tapped_module:Sub.f', expression = 'x +', after = 'y' }", r"expected a Python expression, saw 'x \+'"),
+        ("q = { at = 'tapped_module:fails:y', when = 'x >' }", r"tap 'q' .*: when: expected a Python expression, saw 'x >'"),
+        ("q = { at = 'tapped_module:fails:y', when = '' }", r"when: expected a Python expression, saw ''"),
         ("q = 'no_such_module_x:f:y'", r"expected an importable module, saw 'no_such_module_x'"),
         ("q = 'other.py:f:y'", r"expected an imported file, saw .*other.py.* not imported"),
         ("q = 3", r"expected a string or a table, saw 3"),

@@ -1,0 +1,100 @@
+import pytest
+
+from harness.judgement import (
+    EndpointTest,
+    EnvJudgement,
+    FactRow,
+    Interval,
+    MetricTest,
+    SanityRow,
+    SegmentRow,
+)
+from harness.localise.waiving import (
+    checked_fact,
+    checked_metrics,
+    checked_sanity,
+    checked_segment,
+)
+from harness.waiver import Checked
+
+ENV = "CartPole-v1"
+
+
+def fact(*, is_equal, decides):
+    return FactRow("n_updates", ENV, "update-schedule", "1", "2", is_equal, decides)
+
+
+@pytest.mark.parametrize(
+    ("is_equal", "decides", "state"),
+    [
+        (False, True, "differs"),
+        (True, True, "agrees"),
+        (True, False, "agrees"),
+        (False, False, "undecided"),
+    ],
+)
+def test_fact_differs_only_where_it_decides(is_equal, decides, state):
+    row = fact(is_equal=is_equal, decides=decides)
+    assert checked_fact(row) == Checked("fact", "n_updates", ENV, state)
+
+
+def segment(status, **rest):
+    return SegmentRow("transition", "replay-buffer", "store", status, **rest)
+
+
+def test_segment_concerns_every_environment_and_names_its_fields():
+    row = segment("failed", fields=("reward",), n_failed=3)
+    assert checked_segment(row, ["a", "b"]) == (
+        Checked("segment", "transition", "a", "differs", ("reward",)),
+        Checked("segment", "transition", "b", "differs", ("reward",)),
+    )
+
+
+@pytest.mark.parametrize("count", ["missing", "extra"])
+def test_segment_with_other_events_differs_as_a_whole(count):
+    row = segment("failed", fields=("reward",), **{count: 1})
+    assert checked_segment(row, [ENV]) == (Checked("segment", "transition", ENV, "differs"),)
+
+
+def test_segment_that_passed_agrees_and_one_not_tested_says_nothing():
+    assert checked_segment(segment("passed"), [ENV]) == (
+        Checked("segment", "transition", ENV, "agrees"),
+    )
+    assert checked_segment(segment("unobserved"), [ENV]) == ()
+    assert checked_segment(segment("not exercised"), [ENV]) == ()
+
+
+def test_sanity_differs_when_it_holds_on_one_side_only():
+    rows = [
+        SanityRow("a", "mine", ENV, "loss", passed=False),
+        SanityRow("a", "reference", ENV, "loss", passed=True),
+        SanityRow("b", "mine", ENV, "loss", passed=False),
+        SanityRow("b", "reference", ENV, "loss", passed=False),
+    ]
+    states = [one.state for one in checked_sanity(rows).values()]
+    assert states == ["differs", "agrees", "agrees", "agrees"]
+
+
+def judged(*metrics, is_equivalent):
+    none = Interval(0.0, 0.0, 0.0, 0.9)
+    endpoint = EndpointTest("auc", none, none, none, 1.0, 0.01, is_equivalent, None, None)
+    return EnvJudgement(ENV, "easy", 5, 5, 100, "parity", metrics, (endpoint,), 0.01, 0.05, {}, {})
+
+
+def metric(name, family, *, is_significant=False):
+    return MetricTest(name, family, "", "loss", "loss", 0.2, is_significant)
+
+
+@pytest.mark.parametrize(("is_equivalent", "curve"), [(True, "agrees"), (False, "undecided")])
+def test_metric_that_is_not_significant_shows_no_agreement(is_equivalent, curve):
+    env = judged(
+        metric("episode_return", "curve"),
+        metric("loss", "trace"),
+        metric("grad_norm", "trace", is_significant=True),
+        is_equivalent=is_equivalent,
+    )
+    assert checked_metrics(env) == {
+        "episode_return": Checked("curve", "episode_return", ENV, curve),
+        "loss": Checked("trace", "loss", ENV, "undecided"),
+        "grad_norm": Checked("trace", "grad_norm", ENV, "differs"),
+    }

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import completion, say
+from harness.cli import completion, say, taps
 from harness.cli.outlet import guarded_streams
 from harness.cli.stops import ignore_stops, stoppable
 from harness.errors import (
@@ -29,6 +29,7 @@ from harness.spec.tiers import TIERS, known_ids
 PROGRAM = "compare"
 _WHAT, _EVIDENCE, _DECISION = "What to compare", "How much evidence", "When a difference counts"
 _RUNNING, _OUTPUT = "Running", "Output"
+_SUB_COMMANDS = ("report", "segments", "taps", "list", "doctor", "export")
 
 app = typer.Typer(
     help="Compare an implementation of a reinforcement-learning algorithm with a trusted one.",
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(taps.app, name="taps")
 
 
 class ExportFormat(StrEnum):
@@ -351,10 +353,9 @@ def _usage_text(error: typer.TyperException, words: Sequence[str]) -> str:
     if stray in TIERS or stray in known_ids():
         fix = f"Environments are separated by commas without blanks: --envs easy,{stray}"
     elif stray and not stray.startswith("-") and "command" in text.lower():
-        names = [command.name or "list" for command in app.registered_commands] + ["report"]
-        near = nearest(stray, [*names, "report", "doctor", "export"])
+        near = nearest(stray, _SUB_COMMANDS)
         hint = f"did you mean {near[0]!r}? " if near and "Did you mean" not in text else ""
-        fix = f"{hint}Sub-commands: report, list, doctor, export; an algorithm goes with --algo"
+        fix = f"{hint}Sub-commands: {', '.join(_SUB_COMMANDS)}; an algorithm goes with --algo"
     else:
         fix = f"See: {PROGRAM} --help"
     return f"{text}\n{fix}"

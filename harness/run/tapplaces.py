@@ -40,6 +40,9 @@ ANSWER = "tapped"
 
 KEYS = ("at", "which", "expression", "after", "before", "back", "when")
 
+# A longer expression hides the statement that it stands beside.
+MAX_EXPRESSION = 25
+
 # What `from module import *` binds: anything.
 STAR = "*"
 
@@ -114,11 +117,12 @@ def _lines_in(file: Path, entries: Sequence[Entry]) -> dict[str, TapLine]:
 
 
 def _said(entry: Entry, statement: ast.stmt, lines: Sequence[str]) -> str:
-    """Return the statement's first line, after "before" or "after" where the map says so."""
+    """Return the statement's first line, and what is tapped beside it where the map says so."""
     text = first_line(statement, lines)
     side = "before" if entry.is_before else "after"
-    placed = text if entry.anchor == entry.expression else f"{side} {text}"
-    return f"{placed}  (when {entry.when})" if entry.when else placed
+    short = f"{entry.expression} " if len(entry.expression) <= MAX_EXPRESSION else ""
+    placed = text if entry.anchor == entry.expression else f"{short}{side} {text}"
+    return f"when {entry.when}: {placed}" if entry.when else placed
 
 
 def first_line(node: ast.stmt | ast.expr, lines: Sequence[str]) -> str:

@@ -1,0 +1,28 @@
+"""Every tap map of every registered reference fits the installed library, and is complete."""
+
+import time
+
+import pytest
+
+from harness.cli.tapcheck import check_taps
+from harness.errors import EXIT_PARITY
+from harness.spec.references import is_supported, references
+
+SIDES = [(name, algo) for name, one in references().items() for algo in one.algos]
+MAX_S = 1.0
+
+
+@pytest.mark.parametrize(("name", "algo"), SIDES)
+def test_taps_of_a_reference_when_read_are_all_placed(name, algo):
+    start = time.perf_counter()
+    found = check_taps(name, algo=algo)
+    assert time.perf_counter() - start < MAX_S
+    assert [row.name for row in found.missing if not row.is_optional] == []
+    assert found.exit_code == EXIT_PARITY
+
+
+@pytest.mark.parametrize("name", references())
+def test_map_of_a_reference_when_listed_names_a_supported_library(name):
+    reference = references()[name]
+    assert is_supported(reference.installed_version, reference.supported)
+    assert all((reference.folder / row["tap_map"]).is_file() for row in reference.algos.values())

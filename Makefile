@@ -8,7 +8,7 @@ ARGS ?= --algo dqn --envs easy
 PYTEST_ARGS ?=
 
 .PHONY: compare test check format lint types contracts coverage slow \
-	calibrate-stats bench-overhead bench-start bench-stats bench-judge soak clean
+	calibrate-stats bench-overhead bench-start bench-stats bench-judge soak check-versions clean
 
 ## The main job: compare my_impls/dqn.py with stable-baselines3. Other arguments: make compare ARGS='...'
 ## (make shows every verdict but PARITY as an error, because `compare` exits with 1, 3 or 4 then.)
@@ -64,6 +64,10 @@ bench-judge: $(VENV)/.installed-test
 
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.soak $(ARGS_BENCH)
+
+## Tap maps of the references against every supported release, fetched from the package index.
+check-versions: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.sb3_versions $(ARGS_BENCH)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -77,9 +77,10 @@ def check_value(row: Hyperparameter, value: Json) -> Json:
         UsageError: expected and seen value.
     """
     word = NONE if value is None else value
-    if isinstance(word, str) and word in row.words:
+    prefix = _prefix(row, word)
+    if isinstance(word, str) and word in row.words and not prefix:
         return None if word == NONE else word
-    canonical = _KINDS[row.kind](value)
+    canonical = _KINDS[row.kind](_literal(value.removeprefix(prefix)) if prefix else value)
     if canonical is None or (row.kind == "choice" and canonical not in row.choices):
         raise UsageError(_mismatch(row, value))
     for number in _numbers(canonical):
@@ -87,7 +88,13 @@ def check_value(row: Hyperparameter, value: Json) -> Json:
         too_large = row.maximum is not None and number > row.maximum
         if too_small or too_large:
             raise UsageError(_mismatch(row, value))
-    return canonical
+    return f"{prefix}{canonical!r}" if prefix else canonical
+
+
+def _prefix(row: Hyperparameter, value: Json) -> str:
+    """Return "auto_" for a value such as "auto_0.1" of a row with the word "auto_X", else ""."""
+    prefixes = [word.removesuffix("X") for word in row.words if word.endswith("_X")]
+    return next((p for p in prefixes if isinstance(value, str) and value.startswith(p)), "")
 
 
 def _mismatch(row: Hyperparameter, value: Json) -> str:

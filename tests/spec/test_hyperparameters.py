@@ -88,3 +88,16 @@ def test_check_value_choice_lists_the_words():
     assert check_value(row, "b") == "b"
     with pytest.raises(UsageError, match=r"expected one of a, b, got 'c'"):
         check_value(row, "c")
+
+
+@pytest.mark.parametrize(
+    ("value", "canonical"), [("auto", "auto"), ("auto_1e-1", "auto_0.1"), (1, 1.0)]
+)
+def test_check_value_number_or_word_with_a_number_is_made_canonical(value, canonical):
+    assert check_value(card("sac").hyperparameters["ent_coef"], value) == canonical
+
+
+@pytest.mark.parametrize("value", ["auto_X", "auto_-1", "auto_", "autos", "0.1", -1])
+def test_check_value_word_with_something_else_than_a_number_is_an_error(value):
+    with pytest.raises(UsageError, match=r"expected a number or 'auto' or 'auto_X', at least 0"):
+        check_value(card("sac").hyperparameters["ent_coef"], value)

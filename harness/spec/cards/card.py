@@ -61,7 +61,8 @@ class TapRow:
 class Hyperparameter:
     """One hyperparameter under SB3's name; `minimum` and `maximum` are inclusive.
 
-    `words` may stand in place of a value of its kind: "none" (None in a call) or, say, "auto".
+    `words` may stand in place of a value of its kind: "none" (None in a call) or, say, "auto";
+    "auto_X" means "auto_" and a number of the kind, within the bounds.
     """
 
     name: str

@@ -10,7 +10,6 @@ import torch
 from harness import tap
 from harness.side import Call
 
-
 # Random draws: replaced, never compared.
 SOURCES = ("policy", "action", "rows")
 
@@ -65,6 +64,9 @@ class Tape:
     def of(self, name):
         return [value for (found, _, _), value in self.events.items() if found == name]
 
+    def of_field(self, name, part):
+        return [value[part] for value in self.of(name)]
+
 
 def as_arrays(value):
     """Return field -> array; "" for a plain value; a module's parameters by shape and order."""
@@ -72,7 +74,9 @@ def as_arrays(value):
         return {str(i): p.detach().numpy().copy() for i, p in enumerate(value.parameters())}
     if isinstance(value, dict):
         return {name: as_arrays(part)[""] for name, part in value.items()}
-    return {"": np.array(value.detach() if isinstance(value, torch.Tensor) else value)}
+    return {
+        "": value.detach().numpy().copy() if isinstance(value, torch.Tensor) else np.array(value)
+    }
 
 
 def record(side, call):

@@ -11,41 +11,46 @@ from harness.errors import UnknownName
 from harness.records import COMPONENTS, STAGES
 from harness.spec.cards import algos, card
 
-# Read in a process of its own: importing SB3 is slow and brings torch along.
-_SIGNATURES = """
-import inspect, json
-from stable_baselines3 import {name} as Algo
-from stable_baselines3.common.torch_layers import FlattenExtractor
-parameters = inspect.signature(Algo.__init__).parameters.values()
-print(json.dumps({{p.name: p.default for p in parameters
-    if isinstance(p.default, (int, float, str)) and not isinstance(p.default, bool)}}))
+# Read in a process of its own: importing SB3 is slow and brings torch along. Later ones win: a
+# policy's argument is a hyperparameter too, and net_arch is what is built when none is given.
+_DEFAULTS = """
+import gymnasium, inspect, json, torch
+from stable_baselines3 import {algo} as Algo
+
+policy = Algo.policy_aliases["MlpPolicy"]
+signatures = [inspect.signature(one.__init__).parameters for one in (policy, Algo)]
+found = {{p.name: p.default for parameters in signatures for p in parameters.values()}}
+plain = (int, float, str, type(None))
+defaults = {{name: value for name, value in found.items() if isinstance(value, plain)}}
+model = Algo("MlpPolicy", gymnasium.make("{env_id}"))
+built = [
+    [m.out_features for m in eval(network).modules() if isinstance(m, torch.nn.Linear)]
+    for network in {networks}
+]
+assert all(widths == built[0] for widths in built)
+print(json.dumps({{**defaults, "net_arch": built[0][:2]}}))
 """
+# Algorithm -> an environment for it, and where its hidden layers are.
+BUILT = {
+    "dqn": ("CartPole-v1", ["model.q_net"]),
+    "ppo": (
+        "CartPole-v1",
+        ["model.policy.mlp_extractor.policy_net", "model.policy.mlp_extractor.value_net"],
+    ),
+    "sac": ("Pendulum-v1", ["model.actor.latent_pi"]),
+}
 
 
-@pytest.fixture(scope="module")
-def sb3_defaults():
-    script = _SIGNATURES.format(name="DQN")
+@pytest.mark.parametrize("algo", algos())
+def test_defaults_are_those_of_the_installed_sb3(algo):
+    env_id, networks = BUILT[algo]
+    script = _DEFAULTS.format(algo=algo.upper(), env_id=env_id, networks=networks)
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_dqn_defaults_are_those_of_the_installed_sb3(sb3_defaults):
-    ours = {name: value for name, value in card("dqn").defaults.items() if name != "net_arch"}
-    assert ours == {name: sb3_defaults[name] for name in ours}
-
-
-def test_dqn_net_arch_default_is_what_sb3_builds():
-    script = (
-        "import gymnasium as g; from stable_baselines3 import DQN;"
-        "m = DQN('MlpPolicy', g.make('CartPole-v1'));"
-        "print([p.shape[0] for p in m.q_net.parameters() if p.ndim == 1][:-1])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == str(card("dqn").defaults["net_arch"])
+    theirs = json.loads(done.stdout.splitlines()[-1])
+    ours = card(algo).defaults
+    assert ours == {name: theirs[name] for name in ours}
 
 
 @pytest.mark.parametrize("algo", algos())

@@ -154,3 +154,26 @@ def test_wrong_words_are_answered_in_words(tmp_path, monkeypatch, capsys, words,
     assert done.code == 2
     assert message in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("option", ["--mine-taps", "--reference-taps"])
+def test_map_of_a_comparison_is_checked_before_anything_runs(foreign, tmp_path, capsys, option):
+    words = ["--algo", "dqn", "--envs", "CartPole-v1", "--mine", str(tmp_path / "side.py")]
+    words += ["--results", str(tmp_path / "results"), "--dry-run", option]
+    foreign('loss = "side.py:Agent.train:los"')
+    done = ask(capsys, *words, str(tmp_path / "map.toml"))
+    assert done.code == 2
+    assert "assigns or calls no 'los'; did you mean 'loss'?" in done.err
+    foreign('loss = "side.py:Agent.train:loss"')
+    done = ask(capsys, *words, str(tmp_path / "map.toml"))
+    assert done.code == 0, done.err
+
+
+def test_map_that_is_missing_is_answered_with_the_nearest(foreign, tmp_path, capsys):
+    foreign('loss = "side.py:Agent.train:loss"')
+    words = ("--mine", str(tmp_path / "side.py"), "--mine-taps", str(tmp_path / "mpa.toml"))
+    for command in ((), ("segments",)):
+        done = ask(capsys, *command, "--algo", "dqn", *words)
+        assert done.code == 2
+        assert "mpa.toml: no such file" in done.err
+        assert "did you mean 'map.toml'?" in done.err

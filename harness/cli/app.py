@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import completion, say, taps
+from harness.cli.arguments import WHAT, MineTaps, ReferenceTaps
 from harness.cli.outlet import guarded_streams
 from harness.cli.stops import ignore_stops, stoppable
 from harness.errors import (
@@ -27,7 +28,7 @@ from harness.errors import (
 from harness.spec.tiers import TIERS, known_ids
 
 PROGRAM = "compare"
-_WHAT, _EVIDENCE, _DECISION = "What to compare", "How much evidence", "When a difference counts"
+_WHAT, _EVIDENCE, _DECISION = WHAT, "How much evidence", "When a difference counts"
 _RUNNING, _OUTPUT = "Running", "Output"
 _SUB_COMMANDS = ("report", "segments", "taps", "list", "doctor", "export")
 
@@ -91,6 +92,8 @@ def compare(  # noqa: PLR0913 - one parameter per option is how typer reads a co
             autocompletion=completion.complete_reference,
         ),
     ] = None,
+    mine_taps: MineTaps = None,
+    reference_taps: ReferenceTaps = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -221,6 +224,8 @@ def compare(  # noqa: PLR0913 - one parameter per option is how typer reads a co
         "envs": envs or None,
         "mine": mine,
         "reference": reference,
+        "mine_taps": mine_taps,
+        "reference_taps": reference_taps,
         "set": set_ or None,
         "budget": budget,
         "seeds": seeds,
@@ -266,12 +271,14 @@ def segments(
     ],
     mine: Annotated[str | None, typer.Option(help="Your implementation, as in `compare`.")] = None,
     reference: Annotated[str | None, typer.Option(help="What to compare with.")] = None,
+    mine_taps: MineTaps = None,
     results: Annotated[str, typer.Option(help="Folder of kept answers.")] = "results",
 ) -> None:
     """Test each stretch of code alone, in seconds: the reference's values go in at every tap."""
     from harness.cli import commands
 
-    given = {"algo": algo, "mine": mine, "reference": reference, "results": results}
+    given = {"algo": algo, "mine": mine, "reference": reference, "mine_taps": mine_taps}
+    given["results"] = results
     raise typer.Exit(commands.run_segments(given))
 
 

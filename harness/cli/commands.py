@@ -138,7 +138,19 @@ def _resolve(merged: Mapping[str, Json]) -> ComparisonSpec:
     from harness.plan.identity import identify
     from harness.spec.resolve import resolve
 
-    return resolve(request, identify=identify)
+    spec = resolve(request, identify=identify)
+    _check_tap_maps(spec)
+    return spec
+
+
+def _check_tap_maps(spec: ComparisonSpec) -> None:
+    """Raise when a tap map does not fit the source of its side, before anything is run."""
+    from harness.modules import locate_module
+    from harness.run.tapplaces import map_lines
+
+    for side in (spec.mine, spec.reference):
+        if side.tap_map is not None:
+            map_lines(Path(side.tap_map), locate_module)
 
 
 def _compare(spec: ComparisonSpec, running: Running) -> int:

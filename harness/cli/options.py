@@ -68,6 +68,8 @@ def to_request(options: Mapping[str, Json]) -> Request:
         envs=_words(options.get("envs", DEFAULT_ENVS)),
         mine=options.get("mine"),
         reference=options.get("reference"),
+        mine_taps=options.get("mine_taps"),
+        reference_taps=options.get("reference_taps"),
         seeds=_text(options.get("seeds")),
         total_timesteps=_text(options.get("total_timesteps")),
         budget=options.get("budget", DEFAULT_BUDGET),

@@ -21,6 +21,7 @@ class Request:
     Attributes:
         envs: tier names and gymnasium ids, mixed.
         mine, reference: a side as attached, or None for the default.
+        mine_taps, reference_taps: path of a TOML tap map for the side, or None for its own.
         seeds: a number ("5") or a list ("0,1,7"), or None for adaptive.
         settings: hyperparameters in the user's words, name -> text or value.
         margin: "1sd", "0.5sd" or a reward such as "20".
@@ -31,6 +32,8 @@ class Request:
     envs: tuple[str, ...]
     mine: str | None = None
     reference: str | None = None
+    mine_taps: str | None = None
+    reference_taps: str | None = None
     seeds: str | None = None
     total_timesteps: str | None = None
     budget: str = DEFAULT_BUDGET

@@ -13,7 +13,7 @@ from harness.spec import environments
 from harness.spec.cards import Card, card
 from harness.spec.hyperparameters import check_settings
 from harness.spec.request import Request
-from harness.spec.sides import find_side
+from harness.spec.sides import find_side, with_taps
 from harness.spec.tiers import BUDGETS, Budget, budget_row, looks_of, tier_of
 
 # A difference needs at least two seeds per side to have a spread.
@@ -45,6 +45,8 @@ def resolve(request: Request, *, identify: Identify) -> ComparisonSpec:
     seeds, looks = parse_seeds(request.seeds, budget)
     mine = find_side(request.mine, algo=request.algo, role="mine")
     reference = find_side(request.reference, algo=request.algo, role="reference")
+    mine = with_taps(mine, request.mine_taps, where="--mine-taps")
+    reference = with_taps(reference, request.reference_taps, where="--reference-taps")
     env_ids = environments.expand(algorithm, request.envs)
     settings = check_settings(algorithm, request.settings)
     steps = parse_total_timesteps(request.total_timesteps)

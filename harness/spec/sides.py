@@ -9,6 +9,7 @@ import os
 import re
 import tokenize
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UnknownName, UsageError, nearest_sentence
@@ -48,6 +49,25 @@ def find_side(word: str | None, *, algo: str, role: Role) -> SideSpec:
     if ":" in word:
         return _module_side(word, role=role)
     return _named_side(word, algo=algo, role=role)
+
+
+def with_taps(side: SideSpec, word: str | None, *, where: str) -> SideSpec:
+    """Return the side with the tap map at the path `word` instead of its own; None keeps that.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if word is None:
+        return side
+    if not Path(word).is_file():
+        folder = Path(word).absolute().parent
+        beside = [file.name for file in sorted(folder.glob("*.toml"))][:20]
+        near = f"; {nearest_sentence(Path(word).name, beside)}" if beside else ""
+        message = f"{where} {word}: no such file (looked in {folder}){near}"
+        raise UsageError(
+            message + "\nGive the path of a TOML tap map; see harness/run/tapplaces.py."
+        )
+    return replace(side, tap_map=str(Path(word).resolve()))
 
 
 def _check_word(word: str, role: Role) -> None:

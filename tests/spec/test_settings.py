@@ -27,12 +27,16 @@ def test_read_settings_without_table_is_empty(tmp_path):
 
 
 def test_read_settings_relative_paths_count_from_the_file(tmp_path):
-    _write(tmp_path, "[tool.compare]\nmine = 'algos/dqn.py:side'\nreference = 'sb3'\n")
+    _write(
+        tmp_path,
+        "[tool.compare]\nmine = 'algos/dqn.py:side'\nreference = 'sb3'\nmine-taps = 'm.toml'\n",
+    )
     inner = tmp_path / "inner"
     inner.mkdir()
     assert read_settings(inner) == {
         "mine": str(tmp_path / "algos/dqn.py:side"),
         "reference": "sb3",
+        "mine_taps": str(tmp_path / "m.toml"),
     }
 
 

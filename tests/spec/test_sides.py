@@ -6,7 +6,7 @@ from harness.errors import MissingExtra, UnknownName, UsageError
 from harness.modules import locate_module
 from harness.spec import references as registered
 from harness.spec.references import Reference, find_reference, is_supported
-from harness.spec.sides import find_side, implementations
+from harness.spec.sides import find_side, implementations, with_taps
 
 
 @pytest.fixture
@@ -185,3 +185,18 @@ def test_find_reference_unknown_default_is_named(monkeypatch):
     monkeypatch.setattr(registered, "references", dict)
     with pytest.raises(UnknownName, match=r"unknown reference 'sb3'"):
         find_reference(None, algo="dqn")
+
+
+def test_with_taps_puts_another_map_in_and_none_keeps_the_own(tmp_path):
+    side = find_side("sb3", algo="dqn", role="reference")
+    assert with_taps(side, None, where="--mine-taps") == side
+    file = tmp_path / "map.toml"
+    file.write_text("")
+    assert with_taps(side, str(file), where="--mine-taps").tap_map == str(file.resolve())
+
+
+def test_with_taps_without_the_file_names_the_nearest(tmp_path):
+    (tmp_path / "map.toml").write_text("")
+    side = find_side("sb3", algo="dqn", role="reference")
+    with pytest.raises(UsageError, match=r"--mine-taps .*mpa.toml: no such file .*'map.toml'\?"):
+        with_taps(side, str(tmp_path / "mpa.toml"), where="--mine-taps")

@@ -145,7 +145,7 @@ def read_tap_map(path: Path) -> tuple[Entry, ...]:
     """Return the entries of a map in the order of the file."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         message = f"expected a TOML tap map at {str(path)!r}, saw: {error}"
         raise UsageError(message) from error
     if not isinstance(table.get("taps"), dict) or set(table) != {"taps"}:

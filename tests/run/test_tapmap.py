@@ -189,6 +189,9 @@ def test_map_without_its_table_or_file_is_an_error(tmp_path):
     path = tmp_path / "map.toml"
     with pytest.raises(UsageError, match="expected a TOML tap map at"):
         read_tap_map(path)
+    path.write_bytes(b"[taps]\nq = '\xff'\n")
+    with pytest.raises(UsageError, match="expected a TOML tap map at"):
+        read_tap_map(path)
     path.write_text("[tap]\nq = 'a:b:c'\n")
     with pytest.raises(UsageError, match=r"expected one table \[taps\] in .*saw tap"):
         read_tap_map(path)

@@ -76,19 +76,19 @@ def table(cells: Sequence[Cell], counts: Counts) -> str:
     return "\n".join(lines)
 
 
-def rewrite_table(docs: Path, text: str) -> None:
+def rewrite_table(docs: Path, text: str, markers: tuple[str, str] = MARKERS) -> None:
     """Replace what stands between the markers of the docs page.
 
     Raises:
         ValueError: the page lacks the markers.
     """
     page = docs.read_text(encoding="utf-8")
-    if any(page.count(marker) != 1 for marker in MARKERS):
-        msg = f"{docs} must hold each of {MARKERS} once"
+    if any(page.count(marker) != 1 for marker in markers):
+        msg = f"{docs} must hold each of {markers} once"
         raise ValueError(msg)
-    head, rest = page.split(MARKERS[0])
-    tail = rest.split(MARKERS[1])[1]
-    docs.write_text(f"{head}{MARKERS[0]}\n{text}\n{MARKERS[1]}{tail}", encoding="utf-8")
+    head, rest = page.split(markers[0])
+    tail = rest.split(markers[1])[1]
+    docs.write_text(f"{head}{markers[0]}\n{text}\n{markers[1]}{tail}", encoding="utf-8")
 
 
 def load_counts(file: Path) -> Counts:

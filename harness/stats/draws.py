@@ -84,7 +84,11 @@ def draw_tests(records: Sequence[DrawRecord], *, alpha: float = DRAW_ALPHA) -> t
             chosen[key] = i
     return (
         *(_impossible(record, found) for record, found in exact),
-        *(_unseen(record) for record in records if not record.known),
+        *(
+            _untested(record, reason)
+            for record in records
+            if (reason := _why_not(record) or _nothing_random(record, tested, exact))
+        ),
         *(
             _tested(*tested[i], p=(p[i], float(adjusted[i])), levels=(alpha, level))
             for i in chosen.values()
@@ -93,16 +97,24 @@ def draw_tests(records: Sequence[DrawRecord], *, alpha: float = DRAW_ALPHA) -> t
 
 
 def _features(record: DrawRecord) -> tuple[Feature | Law, ...]:
-    if not record.known or not _is_finite(record):
-        return ()
+    return () if _why_not(record) else FEATURES[record.kind](record)
+
+
+def _why_not(record: DrawRecord) -> str:
+    """Return why the record cannot be tested, or nothing."""
+    if not record.known:
+        return "no draw of this source was seen on both sides"
+    if not all(np.isfinite(draw).all() for event in record.events() for draw in event):
+        return "some draws are NaN or infinite"
     if is_same_stream(record):
-        return ()
-    return FEATURES[record.kind](record)
+        return "mine repeats the recorded draws bit by bit: same generator and seed, no second draw"
+    return ""
 
 
-def _is_finite(record: DrawRecord) -> bool:
-    sides = (*record.mine, *record.again, *record.known)
-    return all(bool(np.isfinite(draw).all()) for draw in sides)
+def _nothing_random(record: DrawRecord, *found: Sequence[tuple[DrawRecord, object]]) -> str:
+    if any(owner is record for part in found for owner, _ in part):
+        return ""
+    return "nothing is random here: compared exactly, and equal"
 
 
 def _statistic(item: Feature | Law) -> float:
@@ -143,18 +155,6 @@ def _impossible(record: DrawRecord, found: Exact) -> DrawTest:
     )
 
 
-def _unseen(record: DrawRecord) -> DrawTest:
+def _untested(record: DrawRecord, reason: str) -> DrawTest:
     nothing = float("nan")
-    return DrawTest(
-        record.source,
-        "draws",
-        0,
-        0.0,
-        1.0,
-        1.0,
-        False,
-        nothing,
-        nothing,
-        None,
-        "no draw of this source was seen on both sides",
-    )
+    return DrawTest(record.source, "draws", 0, 0.0, 1.0, 1.0, False, nothing, nothing, None, reason)

@@ -118,13 +118,14 @@ def least_n(level: float) -> int:
 def smallest_detectable(feature: Feature, level: float, *, power: float = POWER) -> float | None:
     """Return the true effect found with this power at this n, in the unit of the estimates.
 
-    Normal approximation around the spread seen; None without any difference.
+    Normal approximation around the spread seen; a constant shift adds to the sum of squares as
+    well. None where no shift of the differing units could be found.
     """
-    n = len(feature.differences)
-    spread = math.sqrt(float((feature.differences**2).sum())) / n if n else 0.0
-    if spread == 0.0:
+    wanted = critical(level) + float(ndtri(power))
+    if feature.n <= wanted**2:
         return None
-    effect = (critical(level) + float(ndtri(power))) * spread
+    length = math.sqrt(float((feature.differences**2).sum()) * feature.n)
+    effect = length / len(feature.differences) * wanted / math.sqrt(feature.n - wanted**2)
     if not feature.is_root:
         return effect
     return math.sqrt(feature.reference**2 + effect) - feature.reference

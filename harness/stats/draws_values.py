@@ -94,9 +94,10 @@ def _sequence(rows: Rows) -> Iterator[Feature]:
         for side in (rows.mine, rows.again, rows.known)
     ]
     is_inside = np.ones(shape[0] - 1, dtype=bool)
-    yield _handed_on("agreement with the action before", one_hot, is_inside, size=1.0)
+    before = "agreement with the recorded draw before"
+    yield _handed_on(before, before, one_hot, is_inside, size=1.0)
     own = "agreement with its own draw before"
-    yield _own_lag(own, own, one_hot, is_inside, size=None)
+    yield _own_lag(own, own, one_hot, is_inside, size=1.0)
 
 
 def value_features(record: DrawRecord) -> tuple[Feature, ...]:
@@ -203,40 +204,40 @@ def _lags(
         size = float((columns[0] ** 2).mean() + (columns[1] ** 2).mean()) / 2.0
         for mask, words in ((is_inside, ""), (~is_inside, " across episode starts")):
             if mask.any():
-                family = f"lag-1 autocorrelation{words}"
+                family = f"lag-1 autocovariance{words}, share of the variance"
                 name = f"{family}, dimension {d}"
                 yield _own_lag(family, name, columns, mask, size=size)
-                yield _handed_on(f"{name}, with the draw handed on", columns, mask, size=size)
+                yield _handed_on(
+                    family, f"{name}, with the draw handed on", columns, mask, size=size
+                )
 
 
 def _own_lag(
-    family: str, name: str, sides: list[FloatArray], mask: NDArray[np.bool_], *, size: float | None
+    family: str, name: str, sides: list[FloatArray], mask: NDArray[np.bool_], *, size: float
 ) -> Feature:
     """Return the product of a side's draw with its own draw before.
 
     Args:
         sides: mine, again (and known, unused): (n_events, n_rows, n_columns).
         mask: (n_events - 1,), True where event i + 1 follows event i in the sense of the feature.
-        size: mean square that makes products correlations; None: the draws are 0 or 1, the
-            products shares.
+        size: what products are divided by; the same for both sides, or exchanging would not do.
     """
     mine, again = sides[0], sides[1]
     middle = (mine + again) / 2.0
     neighbours = np.zeros_like(middle)
     neighbours[1:] += middle[:-1] * mask[:, None, None]
     neighbours[:-1] += middle[1:] * mask[:, None, None]
-    is_count = size is None
     n, scale = max(1, int(mask.sum())), (size or 1.0) * mine.shape[1]
     difference = ((mine - again) * neighbours).sum(axis=(1, 2)) / scale * (len(mine) / n)
-    # What is shown is each side's own correlation; what is tested has one scale for both.
-    own = [1.0 if is_count else float((side**2).mean()) or 1.0 for side in (mine, again)]
-    products = (((s[1:] * s[:-1]).sum(axis=(1, 2)) * mask).sum() for s in (mine, again))
-    shown = [float(p / n / mine.shape[1] / o) for p, o in zip(products, own, strict=True)]
+    shown = [
+        float(((side[1:] * side[:-1]).sum(axis=(1, 2)) * mask).sum() / scale / n)
+        for side in (mine, again)
+    ]
     return Feature(family, name, difference, shown[0], shown[1])
 
 
 def _handed_on(
-    name: str, sides: list[FloatArray], mask: NDArray[np.bool_], *, size: float
+    family: str, name: str, sides: list[FloatArray], mask: NDArray[np.bool_], *, size: float
 ) -> Feature:
     """Return the product of a side's draw with the recorded draw before, which was handed on."""
     mine, again, known = sides
@@ -246,7 +247,7 @@ def _handed_on(
     products = (
         np.concatenate([first, (side[1:] * before).sum(axis=(1, 2))]) for side in (mine, again)
     )
-    return feature_of(name.partition(",")[0], name, *products)
+    return feature_of(family, name, *products)
 
 
 def _units(rows: Rows, groups: tuple[int, ...]) -> NDArray[np.int64] | None:

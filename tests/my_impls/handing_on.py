@@ -1,7 +1,7 @@
 """One run recorded, another replayed under its values: the smallest possible harness, for tests."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 
 import gymnasium
 import numpy as np
@@ -72,11 +72,20 @@ def as_arrays(value):
     """Return field -> array; "" for a plain value; a module's parameters by shape and order."""
     if isinstance(value, torch.nn.Module):
         return {str(i): p.detach().numpy().copy() for i, p in enumerate(value.parameters())}
+    parts = fields_of(value)
+    if parts is not None:
+        return {name: as_arrays(part)[""] for name, part in parts.items()}
+    is_tensor = isinstance(value, torch.Tensor)
+    return {"": value.detach().numpy().copy() if is_tensor else np.array(value)}
+
+
+def fields_of(value):
+    """Return the parts of a dict, named tuple or dataclass by name, else None."""
     if isinstance(value, dict):
-        return {name: as_arrays(part)[""] for name, part in value.items()}
-    return {
-        "": value.detach().numpy().copy() if isinstance(value, torch.Tensor) else np.array(value)
-    }
+        return value
+    if hasattr(value, "_asdict"):
+        return value._asdict()
+    return vars(value) if is_dataclass(value) else None
 
 
 def record(side, call):
@@ -125,8 +134,10 @@ def _run(side, call, tape, handle):
 
 
 def _as_own(value, known, name=""):
-    if isinstance(value, dict):
-        return {name: _as_own(part, known, name) for name, part in value.items()}
+    parts = fields_of(value)
+    if parts is not None:
+        made = {name: _as_own(part, known, name) for name, part in parts.items()}
+        return made if isinstance(value, dict) else type(value)(**made)
     array = known[name]
     if isinstance(value, torch.Tensor):
         other = torch.as_tensor(array, dtype=value.dtype).reshape(value.shape)
@@ -135,7 +146,7 @@ def _as_own(value, known, name=""):
         return value + (other - value).detach()
     if isinstance(value, np.ndarray):
         return array.reshape(value.shape).astype(value.dtype)
-    return type(value)(array)
+    return array.tolist() if isinstance(value, list) else type(value)(array.item())
 
 
 def load_by_shape(module, arrays):

@@ -1,0 +1,1 @@
+"""A PPO in several files; see trainer.py."""

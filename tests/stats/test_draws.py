@@ -334,3 +334,63 @@ def test_record_when_event_is_empty_or_dimensions_vary_then_refused():
     mixed = (np.zeros(2), np.zeros(3))
     with pytest.raises(ValueError, match=r"expected one number of dimensions, seen \[2, 3\]"):
         draw_tests([DrawRecord("noise", "noise", mixed, mixed, mixed)])
+
+
+def test_draw_tests_when_parallel_environments_share_one_draw_then_found():
+    def independent(generator, n):
+        return list(generator.integers(5, size=(n, 4)))
+
+    def shared(generator, n):
+        return list(np.repeat(generator.integers(5, size=(n, 1)), 4, axis=1))
+
+    record = worlds.record("action", "categorical", (shared, independent), rng=rng(), n=200)
+    assert list(rejected(record)) == ["same action in all parallel environments"]
+
+
+def test_draw_tests_when_only_even_actions_are_drawn_more_then_found():
+    def draw(generator, n, odd):
+        return list(generator.integers(6, size=n) * 2 + (generator.random(n) < odd))
+
+    draws = partial(draw, odd=0.2), partial(draw, odd=0.5)
+    record = worlds.record("action", "categorical", draws, rng=rng(), n=500)
+    assert "frequency of actions with an even number" in rejected(record)
+
+
+def irregular(draw):
+    """Return a draw whose every third event has one row less."""
+    return lambda generator, n: [
+        rows[:-1] if i % 3 == 0 else rows for i, rows in enumerate(draw(generator, n))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "draw"),
+    [
+        ("categorical", partial(worlds.epsilon_greedy, n_envs=3)),
+        ("noise", worlds.white_noise),
+        ("indices", worlds.uniform_rows),
+    ],
+)
+def test_draw_tests_when_events_have_other_numbers_of_rows_then_tested_without_lags(kind, draw):
+    draws, extra = (irregular(draw),) * 2, {"groups": worlds.episodes(100)}
+    if kind == "indices":
+        extra["capacity"] = worlds.capacities(100)
+    tests = draw_tests([worlds.record("x", kind, draws, rng=rng(), n=100, **extra)])
+    assert len(tests) >= 3
+    assert not [t for t in tests if t.is_rejected or "lag" in t.feature or "before" in t.feature]
+
+
+def test_draw_tests_when_reference_is_not_shuffled_either_then_order_is_no_finding():
+    record = worlds.permutations(rng(), 4 * PER_EPOCH, draw=partial(worlds.orders, how="sorted"))
+    record = replace(record, again=record.mine, known=tuple(x[::-1] for x in record.mine))
+    assert not [test for test in draw_tests([record]) if "commonest step" in test.feature]
+
+
+def test_draw_tests_when_noise_of_episodes_is_white_then_steps_are_the_units():
+    draw = partial(worlds.white_noise, rows=1)
+    record = worlds.record(
+        "noise", "noise", (draw, draw), rng=rng(), n=100, groups=worlds.episodes(100)
+    )
+    assert {test.n for test in draw_tests([record]) if "mean" in test.feature[:4]} == {100}
+    correlated = worlds.ou_noises(rng(), 100)
+    assert {test.n for test in draw_tests([correlated]) if "mean" in test.feature[:4]} == {5}

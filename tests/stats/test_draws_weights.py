@@ -117,3 +117,27 @@ def test_weights_when_shape_changes_between_seeds_then_refused():
     mixed = (np.zeros(2), np.zeros(3))
     with pytest.raises(ValueError, match="bias has another shape in another seed"):
         draw_tests([layer(mixed, mixed, mixed)])
+
+
+def test_weights_when_all_elements_share_an_offset_then_their_mean_is_not_tested():
+    def moved(offset, seed):
+        return offset + rng(seed).normal(size=(1, 64, 64))
+
+    record = layer(moved(0.0, 0), moved(1.0, 1), moved(-1.0, 2), label="w")
+    assert not [f for f in weight_features(record) if f.family == "w: mean"]
+
+
+def test_weights_when_single_rows_have_any_length_then_no_exact_finding():
+    rows = rng().normal(size=(9, 1, 64))
+    assert rejected(layer(rows[:3], rows[3:6], rows[6:], label="value")) == {}
+
+
+def test_weights_when_both_sides_start_as_copies_then_no_finding():
+    pairs = [(x, x) for x in rng().normal(size=(3, 8, 8))]
+    record = DrawRecord("critic", "weights", *pairs, labels=("q1.weight", "q2.weight"))
+    assert rejected(record) == {}
+
+
+def test_weights_when_biases_are_drawn_alike_then_no_finding():
+    drawn = rng().normal(size=(3, 1, 64))
+    assert rejected(layer(*drawn)) == {}

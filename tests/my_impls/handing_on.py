@@ -174,5 +174,5 @@ def differences(mine, reference, *, rtol=2e-5, atol=2e-6):
             if a.shape != b.shape:
                 found.append((key, name, a.shape, b.shape))
             elif not np.allclose(a, b, rtol=rtol, atol=atol):
-                found.append((key, name, float(np.abs(a - b).max())))
+                found.append((key, name, float(np.abs(a - 1.0 * b).max())))
     return sorted(found, key=str)

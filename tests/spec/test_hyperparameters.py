@@ -101,3 +101,36 @@ def test_check_value_number_or_word_with_a_number_is_made_canonical(value, canon
 def test_check_value_word_with_something_else_than_a_number_is_an_error(value):
     with pytest.raises(UsageError, match=r"expected a number or 'auto' or 'auto_X', at least 0"):
         check_value(card("sac").hyperparameters["ent_coef"], value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "canonical"),
+    [
+        ("clip_range_vf", "none", None),
+        ("clip_range_vf", None, None),
+        ("clip_range_vf", "lin_0.2", "lin_0.2"),
+        ("target_kl", 1, 1.0),
+        ("normalize_advantage", False, False),
+        ("net_arch", [8.0], [8]),
+        ("net_arch", {"pi": [8], "vf": []}, {"pi": [8], "vf": []}),
+    ],
+)
+def test_check_value_none_switches_and_layers_per_network(name, value, canonical):
+    assert check_value(card("ppo").hyperparameters[name], value) == canonical
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("clip_range_vf", "off", r"or 'none', at least 0, got 'off'\n.*; default none"),
+        ("target_kl", -1, "expected a number or 'none', at least 0, got -1"),
+        ("normalize_advantage", 1, "expected true or false, got 1"),
+        ("net_arch", {"pi": [8]}, r"or \{ pi = \[64\], vf = \[64\] \}, at least 1, got"),
+        ("net_arch", {"pi": [8], "vf": [0]}, "at least 1, got"),
+        ("net_arch", {"pi": [8], "vf": 8}, "a list of whole numbers such as"),
+        ("gamma", None, "expected a number from 0 to 1, got None"),
+    ],
+)
+def test_check_value_wrong_word_switch_or_layers_say_expected_and_seen(name, value, message):
+    with pytest.raises(UsageError, match=message):
+        check_value(card("ppo").hyperparameters[name], value)

@@ -122,7 +122,7 @@ def test_check_value_none_switches_and_layers_per_network(name, value, canonical
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("clip_range_vf", "off", r"or 'none', at least 0, got 'off'\n.*; default none"),
+        ("clip_range_vf", "off", r"or 'none', at least 0, got 'off'\n.*; default 'none'"),
         ("target_kl", -1, "expected a number or 'none', at least 0, got -1"),
         ("normalize_advantage", 1, "expected true or false, got 1"),
         ("net_arch", {"pi": [8]}, r"or \{ pi = \[64\], vf = \[64\] \}, at least 1, got"),

@@ -140,9 +140,14 @@ class SegmentRow:
     Attributes:
         n_events: compared. n_failed: of these. missing, extra: events that only the reference, or
             only mine, has.
-        size: largest error in tolerances. share: of elements off, in the first failing event.
+        size: largest error in noise floors. share: of elements off, in the first failing event.
         update, env_step: counts made when it failed first.
-        mine_place, reference_place: "file:line" of the tap.
+        noise_floor: typical distance of the reference's float32 from its float64;
+            a difference counts from a stated multiple of it on.
+        mine_place, reference_place: "file:first-last", the stretch that ends at the tap.
+        mine_lines, reference_lines: every stretch that ran between the tap before and this one, or
+            that made what ran; mine_source, reference_source: the text of the first of them.
+        scenario: where it was tested, or failed first.
     """
 
     tap: str
@@ -161,23 +166,103 @@ class SegmentRow:
     hints: tuple[str, ...] = ()
     mine_place: str = ""
     reference_place: str = ""
+    mine_lines: tuple[str, ...] = ()
+    reference_lines: tuple[str, ...] = ()
+    mine_source: tuple[str, ...] = ()
+    reference_source: tuple[str, ...] = ()
+    noise_floor: float = 0.0
+    scenario: str = ""
+    is_optional: bool = False
+    waived: str = ""
+
+
+@dataclass(frozen=True)
+class DrawRow:
+    """One test of random draws: mine's against the reference's in the same states.
+
+    Attributes:
+        source: tap whose value is drawn. feature: what was looked at, in plain words.
+        n: draws that differ in it. p_adjusted: over everything tested in the scenario.
+        mine, reference: estimates, in the unit that the feature says.
+        smallest_detectable: difference found with 80 % power; None when unknown.
+        reason: why it was rejected without a test, or could not be rejected; else empty.
+    """
+
+    source: str
+    component: str
+    stage: str
+    feature: str
+    n: int
+    p_adjusted: float
+    is_rejected: bool
+    mine: float
+    reference: float
+    smallest_detectable: float | None = None
+    reason: str = ""
+    scenario: str = ""
+    mine_place: str = ""
+    reference_place: str = ""
+    mine_lines: tuple[str, ...] = ()
+    waived: str = ""
+
+
+@dataclass(frozen=True)
+class TwinRow:
+    """A whole training run under the reference's draws on one environment.
+
+    Attributes:
+        status: "inside": no quantity left its band; "departed"; "not run": `detail` says why.
+        env_steps, updates: compared. n_quantities: compared at every update.
+        quantity, component: what left its band first. update, env_step: when. size: its distance
+            from the reference then, in shares of its scale. band: what nudged reference runs allow.
+        course: (env step, distance, band) of that quantity, or of the parameters, thinned for a plot.
+        segments: failing stretches when the run was repeated piece by piece around the departure.
+        detail: one sentence, or "".
+    """
+
+    env_id: str
+    seed: int
+    status: Literal["inside", "departed", "not run"]
+    env_steps: int = 0
+    updates: int = 0
+    n_quantities: int = 0
+    quantity: str = ""
+    component: str = ""
+    update: int = 0
+    env_step: int = 0
+    size: float = 0.0
+    band: float = 0.0
+    course: tuple[tuple[int, float, float], ...] = ()
+    segments: tuple[SegmentRow, ...] = ()
+    detail: str = ""
+    mine_place: str = ""
+    reference_place: str = ""
+    waived: str = ""
 
 
 @dataclass(frozen=True)
 class SegmentsResult:
-    """What one replay found.
+    """What the replays of all scenarios found.
 
     Attributes:
         rows: one per quantity, in data-flow order; empty when nothing could be compared.
-        events: event -> how often the scenario exercised it.
+        events: event -> how often the scenarios exercised it.
+        draws: one per source and kind of feature.
         reason: why nothing, or not everything, could be compared; empty if all could.
+        notes: scenarios that were left out, values that mine cannot vary, tap names not known.
+        is_invalid: mine or the reference failed, or a tap could not be read.
         env_steps: made by both sides together.
+        choices: module tap -> which of several matchings of its parameters agreed.
     """
 
     rows: tuple[SegmentRow, ...] = ()
     events: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
     env_steps: int = 0
+    draws: tuple[DrawRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_invalid: bool = False
+    choices: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -249,7 +334,9 @@ class Judgement:
         look_next: what to look at, or what evidence is missing and what it costs.
         env_steps_spent: training steps this verdict rests on, both sides, cached ones included.
         segments: stretches of code tested alone, in data-flow order; empty when none were.
-        segment_events: event -> how often the scenario exercised it.
+        segment_events: event -> how often the scenarios exercised it.
+        draws: tests of random draws, one per source and kind of feature.
+        twins: whole training runs under the reference's draws, one per environment.
     """
 
     verdict: Verdict
@@ -278,6 +365,8 @@ class Judgement:
     notes: tuple[str, ...] = ()
     segments: tuple[SegmentRow, ...] = ()
     segment_events: Mapping[str, int] = field(default_factory=dict)
+    draws: tuple[DrawRow, ...] = ()
+    twins: tuple[TwinRow, ...] = ()
     schema_version: int = REPORT_SCHEMA
 
 

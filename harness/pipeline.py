@@ -39,7 +39,8 @@ from harness.report.export import write as write_frame
 from harness.report.write import write_report
 from harness.run.executor import LocalExecutor
 from harness.run.limits import Limits
-from harness.segments.run import run_segments, scenarios, segments_key
+from harness.segments.run import run_segments, segments_key
+from harness.segments.scenario import scenarios
 from harness.store.answers import find_answer, keep_answer
 from harness.store.store import Store
 
@@ -75,7 +76,7 @@ def compare(
     store = Store(results)
     with LocalExecutor(store, jobs=jobs, limits=Limits(), progress=progress) as executor:
         fetch = _trainer(executor, store, planned=_planner(spec), jobs=jobs, progress=progress)
-        course = _follow(spec, store, fetch=fetch, segments=segments_of(spec, store))
+        course = _follow(spec, store, fetch=fetch, segments=segments_of(spec, store, jobs=jobs))
     folder = store.comparison_dir(_name_of(spec))
     store.write_comparison(folder, comparison_document(spec, course.records, course.segments))
     return _conclude(spec, course, folder)
@@ -99,8 +100,8 @@ def rejudge(folder: Path) -> CompareResult:
     return _conclude(spec, course, folder)
 
 
-def segments_of(spec: ComparisonSpec, store: Store) -> SegmentsResult:
-    """Return what the algorithm's exposing scenario says of mine; a kept answer is reused.
+def segments_of(spec: ComparisonSpec, store: Store, *, jobs: int) -> SegmentsResult:
+    """Return what the algorithm's exposing scenarios say of mine; a kept answer is reused.
 
     Takes seconds; nothing that a side does in it raises here (`reason` says what happened).
     """
@@ -109,19 +110,21 @@ def segments_of(spec: ComparisonSpec, store: Store) -> SegmentsResult:
     for side in (spec.mine, spec.reference):
         if not _has_taps(side):
             return SegmentsResult(reason=f"not tested alone: {side.name} has no taps")
-    key = segments_key(spec.algo, spec.mine, spec.reference, fingerprint())
+    fallback = spec.envs[0].hyperparameters
+    key = segments_key(
+        spec.algo, spec.mine, spec.reference, fallback=fallback, fingerprint=fingerprint()
+    )
     kept = find_answer(store.root, "segments", key=key)
     if kept is not None:
         return from_plain(SegmentsResult, kept)
-    found = run_segments(spec.algo, spec.mine, spec.reference)
+    found = run_segments(spec.algo, spec.mine, spec.reference, fallback=fallback, jobs=jobs)
     keep_answer(store.root, "segments", key=key, answer=found)
     return found
 
 
-def segments_alone(spec: ComparisonSpec, *, results: Path) -> SegmentsResult:
+def segments_alone(spec: ComparisonSpec, *, results: Path, jobs: int) -> SegmentsResult:
     """Return the segments alone, with places named as the user attached the sides."""
-    found = segments_of(spec, Store(results))
-    return replace(found, rows=judge.placed_segments(found.rows, spec))
+    return judge.placed(segments_of(spec, Store(results), jobs=jobs), spec)
 
 
 def _has_taps(side: SideSpec) -> bool:

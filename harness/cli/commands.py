@@ -60,7 +60,7 @@ def run_segments(given: Mapping[str, Json]) -> int:
     from harness import pipeline
     from harness.report.segments import render_segments
 
-    found = pipeline.segments_alone(spec, results=running.results)
+    found = pipeline.segments_alone(spec, results=running.results, jobs=running.jobs)
     say.line(render_segments(found))
     statuses = {row.status for row in found.rows}
     if not found.rows:

@@ -4,7 +4,7 @@ traces -> curves on the common grid -> tests per environment -> Holm over enviro
 facts, sanity, order of suspicion -> one table of rules -> Judgement
 """
 
-from harness.judge.conclude import conclude, placed_segments
+from harness.judge.conclude import conclude, placed
 from harness.judge.look import LookJudgement, deterministic_divergence, judge_look, levels_of
 from harness.judge.view import Gathered, Levels, RunId
 
@@ -17,5 +17,5 @@ __all__ = [
     "deterministic_divergence",
     "judge_look",
     "levels_of",
-    "placed_segments",
+    "placed",
 ]

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from harness.judge.look import LookJudgement, env_steps_spent
 from harness.judge.view import Gathered, generator
-from harness.judgement import Evidence, Finding, Judgement, RunRow, SegmentRow, SegmentsResult
+from harness.judgement import Evidence, Finding, Judgement, RunRow, SegmentsResult
 from harness.localise import SidePlaces, find_divergences
 from harness.records import ROLES, ComparisonSpec, Json, Margin, Role, SideSpec
 from harness.stats import bootstrap
@@ -21,7 +21,8 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
     last = looks[-1]
     runs = _runs(gathered)
     aggregate = _aggregate(spec, last.evidence)
-    findings = _findings(spec, gathered, last)
+    segments = placed(gathered.segments, spec)
+    findings = _findings(spec, gathered, last, segments)
     return Judgement(
         verdict=last.decision.verdict,
         grounds=last.decision.grounds,
@@ -57,18 +58,21 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         env_steps_spent=env_steps_spent(gathered),
         asked=spec.asked,
         provenance=_provenance(gathered),
-        segments=placed_segments(gathered.segments.rows, spec),
-        segment_events=gathered.segments.events,
+        segments=segments.rows,
+        segment_events=segments.events,
+        draws=segments.draws,
         notes=_notes(aggregate, gathered),
     )
 
 
-def _findings(spec: ComparisonSpec, gathered: Gathered, last: LookJudgement) -> tuple[Finding, ...]:
+def _findings(
+    spec: ComparisonSpec, gathered: Gathered, last: LookJudgement, segments: SegmentsResult
+) -> tuple[Finding, ...]:
     return find_divergences(
         last.envs,
         last.facts,
         last.sanity,
-        segments=placed_segments(gathered.segments.rows, spec),
+        segments=segments,
         places=(
             _places(spec.mine, gathered, role="mine"),
             _places(spec.reference, gathered, role="reference"),
@@ -144,25 +148,39 @@ def _notes(aggregate: AggregateResult, gathered: Gathered) -> tuple[str, ...]:
 def _segment_notes(segments: SegmentsResult) -> tuple[str, ...]:
     """Return how many stretches of code were tested alone, and why others were not."""
     if not segments.rows:
-        return (f"segments: {segments.reason}",) if segments.reason else ()
+        reason = (f"segments: {segments.reason}",) if segments.reason else ()
+        return (*reason, *segments.notes)
     n_passed = sum(row.status == "passed" for row in segments.rows)
     said = f"segments: {n_passed} of {len(segments.rows)} stretches of code passed alone"
     others = [row for row in segments.rows if row.status in ("unobserved", "not exercised")]
     why = "; ".join(dict.fromkeys(hint for row in others for hint in row.hints))
     names = ", ".join(row.tap for row in others)
-    return (f"{said}; not tested: {names}{f' ({why})' if why else ''}" if others else said,)
+    said += f"; not tested: {names}{f' ({why})' if why else ''}" if others else ""
+    return (said, *segments.notes)
 
 
-def placed_segments(rows: Sequence[SegmentRow], spec: ComparisonSpec) -> tuple[SegmentRow, ...]:
-    """Return the rows with places that name the sides' files as the user attached them."""
-    return tuple(
+def placed(segments: SegmentsResult, spec: ComparisonSpec) -> SegmentsResult:
+    """Return the result with places that name the sides' files as the user attached them."""
+    rows = tuple(
         replace(
             row,
             mine_place=_place(row.mine_place, spec.mine),
             reference_place=_place(row.reference_place, spec.reference),
+            mine_lines=tuple(_place(one, spec.mine) for one in row.mine_lines),
+            reference_lines=tuple(_place(one, spec.reference) for one in row.reference_lines),
         )
-        for row in rows
+        for row in segments.rows
     )
+    draws = tuple(
+        replace(
+            row,
+            mine_place=_place(row.mine_place, spec.mine),
+            reference_place=_place(row.reference_place, spec.reference),
+            mine_lines=tuple(_place(one, spec.mine) for one in row.mine_lines),
+        )
+        for row in segments.draws
+    )
+    return replace(segments, rows=rows, draws=draws)
 
 
 def _place(place: str, side: SideSpec) -> str:

@@ -15,7 +15,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.judgement import EnvJudgement, FactRow, Finding, MetricTest, SanityRow, SegmentRow
+from harness.judgement import (
+    DrawRow,
+    EnvJudgement,
+    FactRow,
+    Finding,
+    MetricTest,
+    SanityRow,
+    SegmentRow,
+    SegmentsResult,
+)
 from harness.localise.advice import look_next
 from harness.localise.places import SidePlaces
 from harness.records import STAGES
@@ -55,7 +64,7 @@ def find_divergences(
     facts: Sequence[FactRow],
     sanity: Sequence[SanityRow],
     *,
-    segments: Sequence[SegmentRow] = (),
+    segments: SegmentsResult | None = None,
     places: tuple[SidePlaces, SidePlaces] = (SidePlaces(), SidePlaces()),
 ) -> tuple[Finding, ...]:
     """Return every established divergence, most suspicious first.
@@ -67,11 +76,11 @@ def find_divergences(
     order = [env.env_id for env in envs]
     found = [
         *_from_facts(facts, order),
-        *(_segment_finding(row) for row in segments if row.status == "failed"),
+        *_from_segments(segments or SegmentsResult()),
         *_from_sanity(sanity, order),
         *(finding for env in envs for finding in _from_metrics(env)),
     ]
-    levels = ("fact", "segment", "sanity", "trace", "curve")
+    levels = ("fact", "segment", "draw", "sanity", "trace", "curve")
     found.sort(key=lambda finding: levels.index(finding.level))
     return tuple(_placed(finding, *places) for finding in found)
 
@@ -84,13 +93,49 @@ def _placed(finding: Finding, mine: SidePlaces, reference: SidePlaces) -> Findin
     )
 
 
+def _from_segments(segments: SegmentsResult) -> list[Finding]:
+    """Return failed segments in data-flow order, then rejected draws, one finding per source."""
+    drawn: dict[str, list[DrawRow]] = {}
+    for row in segments.draws:
+        if row.is_rejected and not row.waived:
+            drawn.setdefault(row.source, []).append(row)
+    return [
+        *(
+            _segment_finding(row)
+            for row in segments.rows
+            if row.status == "failed" and not row.waived
+        ),
+        *(_draw_finding(rows) for rows in drawn.values()),
+    ]
+
+
+def _draw_finding(rows: Sequence[DrawRow]) -> Finding:
+    """Return one finding for a source: its clearest feature, and how many others differ too."""
+    row = min(rows, key=lambda one: one.p_adjusted)
+    said = row.reason or (
+        f"mine {row.mine:.4g}, reference {row.reference:.4g} "
+        f"(adjusted p = {row.p_adjusted:.2g}, n = {row.n})"
+    )
+    more = f"; {len(rows) - 1} more features differ" if len(rows) > 1 else ""
+    return Finding(
+        level="draw",
+        env_id=SCENARIO,
+        component=row.component,
+        quantity=row.source,
+        summary=f"draws of {row.source}: {row.feature}: {said}{more}",
+        look_next=look_next(row.component, quantity=row.source),
+        mine_place=row.mine_place,
+        reference_place=row.reference_place,
+    )
+
+
 def _segment_finding(row: SegmentRow) -> Finding:
     fields = f" ({', '.join(row.fields)})" if row.fields and len(row.fields) < MAX_FIELDS else ""
     said = []
     if row.n_failed:
         said.append(
-            f"{row.n_failed} of {row.n_events} differ{fields}, up to {row.size:.3g} times the "
-            f"tolerance, first at update {row.update}, env step {row.env_step}"
+            f"{row.n_failed} of {row.n_events} differ{fields}, up to {row.size:.3g} noise floors, "
+            f"first at update {row.update}, env step {row.env_step}"
         )
     if row.missing:
         said.append(f"{row.missing} that the reference makes are missing")

@@ -9,82 +9,208 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from harness.records import SideSpec
-from harness.run.load import load_side
-from harness.segments.compare import Quantity, compare_tapes
+from harness.codec import to_plain
+from harness.judgement import SegmentRow
+from harness.records import Json, SideSpec
+from harness.segments.compare import Limits, compare_tapes, lacking_draws
+from harness.segments.drawing import Tapes, differing_repeats, draw_records
 from harness.segments.exercised import exercised
-from harness.segments.runtime import Runtime
-from harness.segments.tape import Tape
-from harness.side import Call
+from harness.segments.noise import floors_of
+from harness.segments.play import Played, folders_of, play
+from harness.segments.quantities import Quantity, quantities_of
+from harness.segments.runtime import Policy
+from harness.segments.scenario import Scenario
+from harness.segments.spans import spanned
 from harness.spec.cards import card
 from harness.spec.environments import register_ids
+from harness.stats.draws import draw_tests
 
-# What the optimiser hooks take down, where it belongs in the data flow.
-_HOOKED = (
-    Quantity("update_env_step", "update-schedule", "sample"),
-    Quantity("grad", "gradient-optimiser", "gradient"),
-    Quantity("params", "gradient-optimiser", "step"),
-)
+# Added to a scenario's seed where draws of their own are wanted: the reference's second ones, and
+# those of mine. Far apart, so that seeds counted up per environment do not meet.
+AGAIN_SEED, MINE_SEED = 10_007, 20_011
+# Initial weights are compared over so many seeds.
+WEIGHT_SEEDS = 6
+# More hyperparameters than this are not fixed one after another.
+MAX_FIXED = 20
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Who plays, and how."""
+
+    mine: SideSpec
+    reference: SideSpec
+    policy: Policy
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the scenario of the request; write rows, events and problems as JSON."""
+    """Run the scenario of the request; write rows, events, draws and problems as JSON."""
     request, answer = (Path(argument) for argument in arguments)
     asked = json.loads(request.read_text())
     torch.set_num_threads(1)
     register_ids()
-    call = Call(**asked["call"])
-    reference, error = play(SideSpec(**asked["reference"]), call, None)
-    found: dict[str, Any] = {"reference_error": error}
-    if not error:
-        mine, found["mine_error"] = play(SideSpec(**asked["mine"]), call, reference)
-        rows = compare_tapes(mine, reference, quantities_of(call.algo, reference))
-        found["rows"] = [asdict(row) for row in rows]
-        found["events"] = exercised(reference, call.hyperparameters)
-        found["problems"] = mine.problems + reference.problems
-    answer.write_text(json.dumps(found))
+    scenario = Scenario(**{**asked["scenario"], "perturbed": tuple(asked["scenario"]["perturbed"])})
+    sides = Sides(
+        SideSpec(**asked["mine"]),
+        SideSpec(**asked["reference"]),
+        Policy(perturbed=scenario.perturbed, reward_scale=scenario.reward_scale),
+    )
+    found = run_scenario(scenario, sides, fallback=asked["fallback"])
+    answer.write_text(json.dumps(to_plain(found)))
     return 0
 
 
-def quantities_of(algo: str, reference: Tape) -> tuple[Quantity, ...]:
-    """Return what is compared, in data-flow order: the card's taps and what the hooks see.
+def run_scenario(
+    scenario: Scenario, sides: Sides, *, fallback: Mapping[str, Json]
+) -> dict[str, Any]:
+    """Return what one scenario says of mine, as plain values.
 
-    Modules that are tapped and not optimised give one quantity more each, `<tap>_params`.
+    Args:
+        fallback: hyperparameter -> value that mine is known to take, where it refuses another.
     """
-    order = [
-        Quantity(row.name, row.component, row.stage, is_random=row.role == "source")
-        for row in card(algo).taps
-        if row.name in reference.events
-    ]
-    components = {row.stage: row.component for row in card(algo).taps}
-    order += _HOOKED
-    order += [
-        Quantity(name, components.get("sync", "target-network"), "sync")
-        for name in sorted(reference.events)
-        if name.endswith("_params") and name.removesuffix("_params") not in reference.optimised
-    ]
-    return tuple(order)
+    scenario, error = fitted(scenario, sides, fallback)
+    found: dict[str, Any] = {"scenario": scenario.name, "fixed": dict(scenario.fixed)}
+    if error:
+        return {**found, "refused": error}
+    recorded = play(sides.reference, scenario.call(), policy=sides.policy)
+    if recorded.error:
+        return {**found, "reference_error": recorded.error}
+    mine = play(sides.mine, scenario.call(), reference=recorded.tape, policy=sides.policy)
+    found["events"] = exercised(recorded.tape, scenario.hyperparameters)
+    found["problems"] = mine.tape.problems + recorded.tape.problems
+    found["unknown"] = mine.tape.unknown
+    found["env_steps"] = recorded.tape.env_steps + mine.tape.env_steps
+    if mine.error:
+        return {**found, "mine_error": mine.error}
+    return {**found, **_compared(scenario, sides, recorded, mine)}
 
 
-def play(side: SideSpec, call: Call, reference: Tape | None) -> tuple[Tape, str]:
-    """Return the tape of one side, and the last lines of what it died of, if it did."""
-    update_taps = frozenset(row.name for row in card(call.algo).taps if row.clock == "update")
-    modules = frozenset(row.name for row in card(call.algo).taps if row.shape == "module")
-    runtime = Runtime(side_file=side.file, update_taps=update_taps - modules, reference=reference)
-    try:
-        with runtime.watching():
-            load_side(side)(call)
-    except BaseException:  # noqa: BLE001 - the child boundary: becomes words in the answer
-        return runtime.tape, "\n".join(traceback.format_exc().splitlines()[-4:])
-    return runtime.tape, ""
+def fitted(scenario: Scenario, sides: Sides, fallback: Mapping[str, Json]) -> tuple[Scenario, str]:
+    """Return the scenario with every value that mine can express, and why it cannot begin, or "".
+
+    Mine is begun, and ended at its first env step. What it refuses takes the value of `fallback`,
+    or its default, on both sides.
+    """
+    for _ in range(MAX_FIXED):
+        tried = play(sides.mine, scenario.call(), policy=replace(sides.policy, stop_after=0))
+        if tried.unsupported is None:
+            has_begun = tried.tape.env_steps > 0
+            return scenario, "" if has_begun else tried.error or "made no env step"
+        name, _ = tried.unsupported
+        if name in scenario.fixed:
+            return scenario, tried.error
+        value = 1 if name == "n_envs" else fallback.get(name)
+        scenario = scenario.fixing(name, value)
+    return scenario, "refuses too many hyperparameters"
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One scenario with the reference recorded, and how mine is compared with it."""
+
+    scenario: Scenario
+    sides: Sides
+    recorded: Played
+    quantities: tuple[Quantity, ...]
+    limits: Limits
+
+    def play_mine(self, policy: Policy, *, seed: int | None = None) -> Played:
+        """Replay mine against the record."""
+        call = self.scenario.call(seed=seed)
+        return play(self.sides.mine, call, reference=self.recorded.tape, policy=policy)
+
+    def rows(self, mine: Played) -> tuple[SegmentRow, ...]:
+        """Compare a play of mine with the record."""
+        return compare_tapes(mine.tape, self.recorded.tape, self.quantities, self.limits)
+
+
+def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) -> dict[str, Any]:
+    quantities = quantities_of(card(scenario.algo), recorded.tape)
+    call = scenario.call(seed=scenario.seed + AGAIN_SEED)
+    again = play(sides.reference, call, reference=recorded.tape, policy=sides.policy, is_wide=True)
+    computed = [quantity.name for quantity in quantities if quantity.is_computed]
+    floors = {} if again.error else floors_of(recorded.tape, again.tape, computed)
+    is_whole = mine.tape.env_steps >= scenario.total_timesteps
+    n_common = min(mine.tape.env_steps, recorded.tape.env_steps) if is_whole else None
+    limits = Limits(floors, frozenset(scenario.perturbed), n_common)
+    trial = _Trial(scenario, sides, recorded, quantities, limits)
+    mine, rows = _best(trial, mine)
+    if any(row.status == "failed" for row in rows):
+        rows = _spanned(trial, rows, mine.runtime.policy)
+    repeated = trial.play_mine(mine.runtime.policy)
+    is_drawn_freely = not lacking_draws(mine.tape, recorded.tape, quantities)
+    return {
+        "rows": [replace(row, scenario=scenario.name) for row in rows],
+        "varying": differing_repeats(card(scenario.algo), mine.tape, repeated.tape),
+        "draws": _draws(trial, again, mine.runtime.policy) if is_drawn_freely else (),
+        "floors_error": again.error,
+        "choices": dict(mine.runtime.policy.choices),
+    }
+
+
+def _best(trial: _Trial, mine: Played) -> tuple[Played, tuple[SegmentRow, ...]]:
+    """Return the play under the matching of parameters that agrees best, and its rows.
+
+    Where several layers have one shape, the right assignment shows in fewer failures; the first
+    one stands when no other is better.
+    """
+    best, best_rows = mine, trial.rows(mine)
+    for name, n in mine.runtime.modules.n_candidates.items():
+        for choice in range(1, n):
+            if not _n_failures(best_rows):
+                return best, best_rows
+            policy = best.runtime.policy
+            other = trial.play_mine(replace(policy, choices={**policy.choices, name: choice}))
+            rows = trial.rows(other)
+            if _n_failures(rows) < _n_failures(best_rows):
+                best, best_rows = other, rows
+    return best, best_rows
+
+
+def _n_failures(rows: Sequence[SegmentRow]) -> int:
+    return sum(row.n_failed for row in rows if row.status == "failed")
+
+
+def _spanned(trial: _Trial, rows: Sequence[SegmentRow], policy: Policy) -> tuple[SegmentRow, ...]:
+    """Play both sides once more with their lines traced, and say which lines each row ran."""
+    sides, call = trial.sides, trial.scenario.call()
+    mine, reference = (
+        play(
+            side,
+            call,
+            reference=trial.recorded.tape,
+            policy=replace(chosen, traced=folders_of(side)),
+        ).runtime
+        for side, chosen in ((sides.mine, policy), (sides.reference, sides.policy))
+    )
+    return tuple(spanned(row, mine, reference) for row in rows)
+
+
+def _draws(trial: _Trial, again: Played, policy: Policy) -> list[Any]:
+    """Return the draw tests of one scenario: mine against the reference's second draws."""
+    own = trial.play_mine(policy, seed=trial.scenario.seed + MINE_SEED)
+    starts = [_start(trial, policy, number) for number in range(1, WEIGHT_SEEDS + 1)]
+    tapes = Tapes(trial.recorded.tape, again.tape, own.tape)
+    records = draw_records(card(trial.scenario.algo), tapes, starts)
+    return [asdict(test) for test in draw_tests(records)]
+
+
+def _start(trial: _Trial, policy: Policy, number: int) -> Tapes:
+    """Return the beginning of three plays, up to the first env step, each with its own seed."""
+    sides, scenario = trial.sides, trial.scenario
+    policy = replace(policy, stop_after=0, perturbed=())
+    seed = scenario.seed + 100 * number
+    known = play(sides.reference, scenario.call(seed=seed), policy=policy).tape
+    again = play(sides.reference, scenario.call(seed=seed + AGAIN_SEED), policy=policy).tape
+    own = scenario.call(seed=seed + MINE_SEED)
+    return Tapes(known, again, play(sides.mine, own, reference=known, policy=policy).tape)
 
 
 if __name__ == "__main__":

@@ -3,146 +3,199 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.judgement import SegmentRow
+from harness.segments.gather import strangers
 from harness.segments.hints import Failing, hints_of
-from harness.segments.tape import Event, Tape
-from harness.segments.values import Array, fits
+from harness.segments.noise import FLOAT32_UNIT, UNMEASURED_STEP, Floor, scale_of
+from harness.segments.quantities import Quantity
+from harness.segments.tape import Array, Event, Slot, Tape
+from harness.segments.values import fits
 
-# A float differs when it is off by more than this share of the largest entry of the reference's
-# array: 84 times the float32 rounding unit 2^-23. Reordered sums over minibatches and layers of 64
-# stay below (the rounding of a sum of n terms grows like sqrt(n) units, Higham 2002, ch. 4).
-RELATIVE_TOLERANCE = 1e-5
-# The change of a parameter is the difference of two float32 weights, each rounded to 2^-24 of
-# itself: with weights of order 1 and steps of order 1e-2 (the scenarios' learning rates) this is
-# 1e-5 of the largest change; Adam's division by a square root multiplies it for tiny gradients.
-STEP_TOLERANCE = 1e-3
-# When updates are made: the quantity that answers for updates of one side only.
-UPDATES = "update_env_step"
+# A difference counts from so many noise floors on. The floor is the distance of the reference's
+# float32 from its own float64 value. Another right formula has rounding of its own: the tanh
+# correction log(1 - tanh^2 + 1e-6) and its softplus form differ by 1e-6 where one unit of float32
+# is 6e-8, a ratio of 17 at every saturation; 64 leaves room.
+NOISE_MULTIPLES = 64.0
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """What the card says of one quantity: where a difference in it sits.
+class Limits:
+    """What may be compared, and how exactly.
 
     Attributes:
-        is_random: drawn, so that only its shape can be compared; its value is handed on.
+        floors: quantity -> noise floor; one that is missing has rounding units alone.
+        skipped: quantities that were perturbed on purpose: handed on, not compared.
+        env_steps: events after this many are not compared; None: all are.
     """
 
-    name: str
-    component: str
-    stage: str
-    is_random: bool = False
+    floors: Mapping[str, Floor] = field(default_factory=dict)
+    skipped: frozenset[str] = frozenset()
+    env_steps: int | None = None
+
+    def floor(self, name: str, slot: Slot, *, scale: float) -> float:
+        """Return the noise floor of one event, absolute."""
+        is_step = name.endswith("step") and name not in self.floors
+        unit = UNMEASURED_STEP if is_step else FLOAT32_UNIT
+        return self.floors.get(name, Floor()).at(slot, scale=scale, unit=unit)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How two arrays differ. size: largest error in tolerances, infinite for another shape."""
+    """How two arrays differ. size: largest error in noise floors, infinite for another shape."""
 
     size: float
     share: float
 
 
 def compare_tapes(
-    mine: Tape, reference: Tape, quantities: Sequence[Quantity]
+    mine: Tape, reference: Tape, quantities: Sequence[Quantity], limits: Limits | None = None
 ) -> tuple[SegmentRow, ...]:
     """Return one row per quantity, in the order given.
 
     Right inputs can be handed on only where mine taps every draw that the reference's tape has.
-    Without one of them nothing after it is comparable, so no row is failed or passed: all are
-    unobserved, and the hint names the taps that are missing.
+    Without one of them nothing after it is comparable, so no tapped row is failed or passed: all
+    are unobserved, and the hint names the taps that are missing.
     """
-    rows = tuple(_row(mine, reference, quantity) for quantity in quantities)
-    draws = [quantity.name for quantity in quantities if quantity.is_random]
-    lacking = [name for name in draws if reference.count(name) and not mine.count(name)]
-    if not lacking:
-        return _related(rows)
-    need = (f"needs the tap{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}",)
+    limits = limits or Limits()
+    lacking = lacking_draws(mine, reference, quantities)
+    needed = f"needs the tap{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
+    rows = []
+    for quantity in quantities:
+        row = _row(mine, reference, quantity, limits)
+        if lacking and not quantity.counts and row.status in ("passed", "failed"):
+            row = replace(row, status="unobserved", hints=(needed,))
+        if not (quantity.is_silent and row.status != "failed"):
+            rows.append(row)
+    return _related(tuple(rows), mine, reference)
+
+
+def lacking_draws(mine: Tape, reference: Tape, quantities: Sequence[Quantity]) -> tuple[str, ...]:
+    """Return the draws that mine does not tap, and whose values nothing else carries over.
+
+    Rows of a minibatch are carried over by the minibatch itself.
+    """
+    is_gathered = any(q.gathers and mine.count(q.name) for q in quantities)
+    gathered_stages = {q.stage for q in quantities if q.gathers} if is_gathered else set()
     return tuple(
-        replace(one, status="unobserved", hints=need) if one.status in ("passed", "failed") else one
-        for one in rows
+        q.name
+        for q in quantities
+        if q.is_random and not q.is_optional and q.stage not in gathered_stages
+        if reference.count(q.name) and not mine.count(q.name)
     )
 
 
-def _row(mine: Tape, reference: Tape, quantity: Quantity) -> SegmentRow:
+def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> SegmentRow:
     name = quantity.name
-    ours, theirs = mine.events.get(name, {}), reference.events.get(name, {})
+    ours, theirs = _within(mine, name, limits), _within(reference, name, limits)
     base = SegmentRow(
         name,
         quantity.component,
         quantity.stage,
-        "unobserved" if theirs else "not exercised",
-        mine_place=_place(mine, name),
-        reference_place=_place(reference, name),
+        "unobserved" if theirs and not ours else "not exercised",
+        mine_place=mine.sites.get(name, ""),
+        reference_place=reference.sites.get(name, ""),
+        is_optional=quantity.is_optional,
     )
-    if not theirs or not ours:
+    if not theirs or not ours or name in limits.skipped:
         return base
-    failing = _failing(mine, reference, quantity)
-    missing, extra = _unmatched(mine, reference, name)
+    if quantity.gathers and not mine.count("rows") and reference.count("rows"):
+        return _gathered(base, mine, reference, quantity)
+    failing = _failing(mine, reference, quantity, limits)
+    missing, extra = len(theirs.keys() - ours.keys()), len(ours.keys() - theirs.keys())
+    is_off = bool(failing) or (quantity.counts and (missing or extra) > 0)
+    n_events = len(theirs.keys() & ours.keys())
+    if n_events == 0 and not is_off:
+        return replace(base, status="unobserved")
     found = replace(
         base,
-        status="failed" if failing or missing or extra else "passed",
-        n_events=len(theirs.keys() & ours.keys()),
+        status="failed" if is_off else "passed",
+        n_events=n_events,
         n_failed=len({one.slot for one in failing}),
-        missing=missing,
-        extra=extra,
+        missing=missing if quantity.counts else 0,
+        extra=extra if quantity.counts else 0,
+        noise_floor=limits.floors.get(name, Floor()).typical,
     )
-    return _explained(found, failing) if failing else found
+    return _explained(found, failing) if failing else _first_unmatched(found, ours, theirs)
 
 
-def _unmatched(mine: Tape, reference: Tape, name: str) -> tuple[int, int]:
-    """Return how many events only the reference, and only mine, has.
-
-    Inside updates that only one side makes, every quantity is unmatched: that is said once, by
-    `update_env_step`.
-    """
-    ours, theirs = mine.events[name].keys(), reference.events[name].keys()
-    only_theirs, only_ours = theirs - ours, ours - theirs
-    if name != UPDATES:
-        shared = mine.events.get(UPDATES, {}).keys() & reference.events.get(UPDATES, {}).keys()
-        only_theirs, only_ours = (
-            {slot for slot in slots if len(slot) == 1 or (*slot[:2], 0) in shared}
-            for slots in (only_theirs, only_ours)
-        )
-    return len(only_theirs), len(only_ours)
+def _within(tape: Tape, name: str, limits: Limits) -> Mapping[Slot, Event]:
+    events = tape.of(name)
+    if limits.env_steps is None:
+        return events
+    return {slot: event for slot, event in events.items() if event.env_step <= limits.env_steps}
 
 
-def _failing(mine: Tape, reference: Tape, quantity: Quantity) -> list[Failing]:
+def _gathered(base: SegmentRow, mine: Tape, reference: Tape, quantity: Quantity) -> SegmentRow:
+    """Return the row of a minibatch whose rows mine draws itself: every one must be stored."""
+    checked = strangers(mine, reference, quantity.name, quantity.gathers)
+    if checked is None:
+        return replace(base, status="unobserved", hints=("needs the tap rows",))
+    wrong = [one for one in checked if one.n_strange]
+    if not wrong:
+        return replace(base, status="passed", n_events=len(checked))
+    first = wrong[0]
+    return replace(
+        base,
+        status="failed",
+        n_events=len(checked),
+        n_failed=len(wrong),
+        size=float("inf"),
+        share=first.n_strange / first.n_rows,
+        update=first.update,
+        env_step=first.env_step,
+        hints=(f"{first.n_strange} of {first.n_rows} rows are no row that was stored",),
+    )
+
+
+def _failing(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> list[Failing]:
     """Return every field of every matched event that differs, in order."""
     found = []
     before: Event | None = None
-    for slot, theirs in reference.events[quantity.name].items():
+    batch_of = _batch_of(reference)
+    for slot, theirs in _within(reference, quantity.name, limits).items():
         ours = mine.at(quantity.name, slot)
         if ours is not None:
-            batch = reference.at("batch", slot)
+            batch = batch_of.get(slot)
             found += [
-                Failing(slot, field, one.size, one.share, ours, theirs, batch, before)
-                for field in sorted({*ours.arrays, *theirs.arrays})
-                if (one := _difference(quantity, ours, theirs, field)) is not None
+                Failing(slot, name, one.size, one.share, ours, theirs, batch, before)
+                for name in sorted({*ours.arrays, *theirs.arrays})
+                if (one := _difference(quantity, slot, (ours, theirs), name, limits)) is not None
             ]
         before = theirs
     return found
 
 
-def _difference(quantity: Quantity, ours: Event, theirs: Event, field: str) -> Difference | None:
-    if field not in theirs.arrays or field not in ours.arrays:
-        # A field that one side does not carry is not compared: only quantities can be missing.
-        return None
-    own, known = ours.arrays[field], theirs.arrays[field]
+def _batch_of(reference: Tape) -> Mapping[Slot, Event]:
+    return reference.of("batch") or reference.of("minibatch")
+
+
+def _difference(
+    quantity: Quantity, slot: Slot, events: tuple[Event, Event], name: str, limits: Limits
+) -> Difference | None:
+    ours, theirs = events
+    is_module = quantity.is_random and name.isdigit()
+    if name not in theirs.arrays or name not in ours.arrays:
+        # A field that one side does not carry is not compared: only quantities can be missing. Of
+        # a module's parameters and gradients every one must have its counterpart.
+        is_numbered = name.isdigit() or name.startswith("mine.")
+        return Difference(np.inf, 1.0) if is_numbered else None
+    own, known = ours.arrays[name], theirs.arrays[name]
     if quantity.is_random:
-        return None if fits(own, known) else Difference(np.inf, 1.0)
-    relative = STEP_TOLERANCE if quantity.name == "params" else RELATIVE_TOLERANCE
-    return difference_of(own, known, relative=relative)
+        is_same = own.size == known.size if is_module else fits(own, known)
+        return None if is_same else Difference(np.inf, 1.0)
+    scale = scale_of(quantity.name, theirs, name)
+    return difference_of(own, known, floor=limits.floor(quantity.name, slot, scale=scale))
 
 
-def difference_of(mine: Array, reference: Array, *, relative: float) -> Difference | None:
+def difference_of(mine: Array, reference: Array, *, floor: float) -> Difference | None:
     """Return how two arrays differ, or None when every element is within tolerance.
 
     Axes of size 1 do not matter. Whole numbers and flags must be equal; a float may be off by
-    `relative` times the largest finite entry of the reference. NaN equals NaN, infinities by sign.
+    NOISE_MULTIPLES of the noise floor. NaN equals NaN, infinities by sign.
     """
     if not fits(mine, reference):
         return Difference(np.inf, 1.0)
@@ -150,9 +203,8 @@ def difference_of(mine: Array, reference: Array, *, relative: float) -> Differen
         return None
     ours = mine.astype(np.float64).ravel()
     theirs = reference.astype(np.float64).ravel()
-    finite = theirs[np.isfinite(theirs)]
     is_exact = reference.dtype.kind in "iub" and mine.dtype.kind in "iub"
-    allowed = 0.0 if is_exact else relative * float(np.abs(finite).max(initial=0.0))
+    allowed = 0.0 if is_exact else NOISE_MULTIPLES * floor
     with np.errstate(invalid="ignore"):
         error = np.abs(ours - theirs)
     error[(ours == theirs) | (np.isnan(ours) & np.isnan(theirs))] = 0.0
@@ -160,7 +212,7 @@ def difference_of(mine: Array, reference: Array, *, relative: float) -> Differen
     is_off = error > allowed
     if not is_off.any():
         return None
-    size = float(error.max()) / allowed if allowed > 0 else np.inf
+    size = float(error.max()) / floor if allowed > 0 else np.inf
     return Difference(size, float(is_off.mean()))
 
 
@@ -177,37 +229,50 @@ def _explained(row: SegmentRow, failing: Sequence[Failing]) -> SegmentRow:
     )
 
 
-def _place(tape: Tape, name: str) -> str:
-    """Return the stretch that ends at the tap: "file:first-last", first after the tap before it.
-
-    What the hooks take down ends at the optimiser's step.
-    """
-    site = tape.sites.get(name, "" if name.endswith("_params") else tape.sites.get("step", ""))
-    file, _, line = site.rpartition(":")
-    if not line.isdigit():
-        return site
-    others = (other.rpartition(":") for other in tape.sites.values())
-    earlier = [
-        int(n) for path, _, n in others if path == file and n.isdigit() and int(n) < int(line)
-    ]
-    first = max(earlier, default=int(line) - 1) + 1
-    return site if first == int(line) else f"{file}:{first}-{line}"
+def _first_unmatched(
+    row: SegmentRow, ours: Mapping[Slot, Event], theirs: Mapping[Slot, Event]
+) -> SegmentRow:
+    """Say when the first event happened that only one side has."""
+    if row.status != "failed":
+        return row
+    unmatched = [ours.get(slot) or theirs.get(slot) for slot in ours.keys() ^ theirs.keys()]
+    first = min((event for event in unmatched if event), key=lambda event: event.env_step)
+    return replace(row, update=first.update, env_step=first.env_step, size=float("inf"))
 
 
-def _related(rows: tuple[SegmentRow, ...]) -> tuple[SegmentRow, ...]:
+def _related(rows: tuple[SegmentRow, ...], mine: Tape, reference: Tape) -> tuple[SegmentRow, ...]:
     """Add what the neighbours say: inputs of a failing step that agree are not to blame."""
     status = {row.tap: row.status for row in rows}
     return tuple(
         replace(row, hints=(*row.hints, said))
-        if row.status == "failed" and (said := _neighbour(row.tap, status))
+        if row.status == "failed" and (said := _neighbour(row.tap, status, mine, reference))
         else row
         for row in rows
     )
 
 
-def _neighbour(tap: str, status: Mapping[str, str]) -> str:
-    if tap == "params" and status.get("grad") == "passed":
-        return "the gradient agrees: the optimiser's constants or the learning rate differ"
-    if tap == "grad" and status.get("loss") == "passed":
+def _neighbour(tap: str, status: Mapping[str, str], mine: Tape, reference: Tape) -> str:
+    owner, _, kind = tap.rpartition("_")
+    if kind == "step" and status.get(f"{owner}_grad") == "passed":
+        constants = _constants_said(mine, reference, f"{owner}_")
+        return f"the gradient agrees: the optimiser's constants differ{constants}"
+    losses = [name for name in status if name.endswith("loss")]
+    if kind == "grad" and all(status[name] != "failed" for name in losses):
         return "the loss agrees: a stop-gradient, the clipping or the list of parameters differs"
     return ""
+
+
+# Options of torch.optim that change speed or bookkeeping only, and the learning rate, which is a
+# quantity of its own.
+_NOT_CONSTANTS = frozenset({"lr", "foreach", "fused", "capturable", "differentiable", "maximize"})
+
+
+def _constants_said(mine: Tape, reference: Tape, prefix: str) -> str:
+    ours, theirs = mine.constants.get(prefix, {}), reference.constants.get(prefix, {})
+    keys = sorted((ours.keys() | theirs.keys()) - _NOT_CONSTANTS)
+    differing = [
+        f"{key} {ours.get(key)!r}, reference {theirs.get(key)!r}"
+        for key in keys
+        if ours.get(key) != theirs.get(key)
+    ]
+    return f" ({'; '.join(differing)})" if differing else ""

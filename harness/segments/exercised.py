@@ -8,39 +8,56 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.records import Json
+from harness.segments.boundary import ENV_RESULT
 from harness.segments.tape import Event, Tape
 
 
 def exercised(reference: Tape, hyperparameters: Mapping[str, Json]) -> dict[str, int]:
-    """Return event -> count: what the scenario gave the branches of the code to do."""
-    steps = list(reference.events.get("transition", {}).values())
-    n_terminated = sum(_flag(step) for step in steps)
+    """Return event -> count: what the scenario gave the branches of the code to do.
+
+    Events that an algorithm does not have are left out; one that it has and that never happened
+    counts 0.
+    """
+    results = reference.of(ENV_RESULT).values()
+    found = {
+        "env steps": reference.env_steps,
+        "updates": sum(reference.count(f"{owner}_updates") for owner in reference.owners[:1]),
+        "terminations": sum(bool(e.arrays["terminated"]) for e in results),
+        "truncations": sum(
+            bool(e.arrays["truncated"]) and not e.arrays["terminated"] for e in results
+        ),
+        "negative rewards": sum(float(e.arrays["reward"]) < 0 for e in results),
+    }
+    for owner in reference.others:
+        events = list(reference.of(f"{owner}_params").values())
+        found[f"changes of {owner}"] = _changes(events)
     capacity = hyperparameters.get("buffer_size")
-    syncs = _changes(list(reference.events.get("target_net_params", {}).values()))
+    if capacity:
+        found["times the buffer wrapped"] = reference.env_steps // int(capacity)
+    return found | _of_clipping(reference) | _of_ratios(reference)
+
+
+def _of_clipping(reference: Tape) -> dict[str, int]:
+    """Return how many gradients were, and were not, longer than the limit they are clipped to."""
+    if not reference.clips:
+        return {}
     return {
-        "env steps": len(steps),
-        "updates": reference.count("params"),
-        "terminations": n_terminated,
-        "truncations": _truncations(steps),
-        "times the buffer wrapped": len(steps) // int(capacity) if capacity else 0,
-        "updates after a changed target network": syncs,
+        "clipped gradients": sum(reference.clips),
+        "gradients within the limit": len(reference.clips) - sum(reference.clips),
     }
 
 
-def _flag(step: Event) -> int:
-    flag = step.arrays.get("terminated")
-    return int(bool(flag.any())) if flag is not None else 0
-
-
-def _truncations(steps: list[Event]) -> int:
-    """Return how often an episode ended unterminated: the next observation is not the last one."""
-    count = 0
-    for step, following in itertools.pairwise(steps):
-        left, entered = step.arrays.get("next_obs"), following.arrays.get("obs")
-        if left is None or entered is None or _flag(step):
-            continue
-        count += int(not np.array_equal(left.ravel(), entered.ravel()))
-    return count
+def _of_ratios(reference: Tape) -> dict[str, int]:
+    """Return how many probability ratios lay outside the range that they are clipped to."""
+    ranges = list(reference.of("clip_range").values())
+    if not ranges or not reference.count("ratio"):
+        return {}
+    n_outside = 0
+    for event in reference.of("ratio").values():
+        known = [e for e in ranges if e.env_step <= event.env_step]
+        limit = float(known[-1].arrays[""]) if known else np.inf
+        n_outside += int((np.abs(event.arrays[""] - 1.0) > limit).sum())
+    return {"ratios outside the clip range": n_outside}
 
 
 def _changes(events: list[Event]) -> int:

@@ -4,211 +4,273 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
 
 from harness import tap
+from harness.errors import nearest_sentence
+from harness.run.observe.patches import Patches, watch_environments
 from harness.run.observe.sites import Sites
-from harness.segments.tape import Event, Slot, Tape
-from harness.segments.values import Arrays, arrays_of, hand_on
+from harness.segments.boundary import Boundary
+from harness.segments.lines import Tracer
+from harness.segments.modules import Modules
+from harness.segments.optimisers import Optimisers
+from harness.segments.tape import Arrays, Event, Slot, Tape, put
+from harness.segments.values import arrays_of, hand_on
+from harness.side import Call
+from harness.spec.cards.card import Card
 
-# The tap whose events count env steps.
-STEP_TAP = "action"
-# What is taken down at an optimiser's step.
-HOOKED = ("update_env_step", "grad", "params")
+# Spread of what perturbs the weights of a module: as large as weights themselves are.
+PERTURBATION = 0.3
+
+
+class StopReplay(BaseException):
+    """Ends a side early, from inside a tap: what follows is of no interest."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a runtime does with values.
+
+    Attributes:
+        perturbed: module taps whose weights get noise when recorded, from `perturbation_seed`.
+        reward_scale: factor on the environment's rewards when recorded.
+        hands_on: "all" taps and steps, "sources" alone, or "none".
+        stop_after: env steps after which the side is ended; None: never.
+        choices: module tap -> which of its candidate matchings to use.
+        traced: folders whose lines are traced.
+    """
+
+    perturbed: tuple[str, ...] = ()
+    perturbation_seed: int = 0
+    reward_scale: float = 1.0
+    hands_on: str = "all"
+    stop_after: int | None = None
+    choices: Mapping[str, int] = field(default_factory=dict)
+    traced: tuple[Path, ...] = ()
 
 
 class Runtime:
     """The tap handler of one side; with a reference tape it hands the reference's values on.
 
-    Besides the taps it takes down, at every optimiser step, `update_env_step` (when it happens),
-    `grad` (what the optimiser receives) and `params` (the change it makes); and at the first tap of
-    every update, for each tapped module, `<tap>_params`.
+    Besides the taps it takes down, per tapped module or tensor that an optimiser trains,
+    `<tap>_updates` (that a step happens), `<tap>_grad` (what the optimiser receives) and
+    `<tap>_step` (the change it makes); for every tapped module `<tap>_params` before each update;
+    and what passes between the side and its environments (`harness.segments.boundary`).
 
-    Args:
-        update_taps: taps that fire inside an update, from the card.
+    Attributes:
+        tape: what is taken down. callers: quantity -> tapped modules that computed something since
+            the event before it. sites, tracer: where in the code quantities are born.
     """
 
     def __init__(
         self,
+        card: Card,
+        call: Call,
         *,
         side_file: str | None,
-        update_taps: frozenset[str],
         reference: Tape | None = None,
+        policy: Policy | None = None,
     ) -> None:
-        self.tape = Tape()
-        self._sites = Sites(side_file)
-        self._reference = reference
-        self._update_taps = update_taps
-        self._modules: dict[str, torch.nn.Module] = {}
-        self._before: list[torch.Tensor] = []
-        self._updates = 0
-        self._checked_update = -1
-        self._updated_at = -1  # env steps made when the latest update began
-        self._updates_here = 0  # updates at this env step so far
-        self._seen_at: dict[tuple[str, tuple[int, int]], int] = {}
-        self._kept_state: dict[str, Any] | None = None
-        self._marks = Marks()
+        self.tape = Tape(capacity=int(call.hyperparameters.get("buffer_size", 0)))
+        self.policy = policy or Policy()
+        self.reference = reference
+        self.sites = Sites(side_file)
+        self.tracer = Tracer(self.policy.traced)
+        self.callers: dict[str, set[str]] = {}
+        self._rows = {row.name: row for row in card.taps}
+        self._rng = np.random.default_rng(self.policy.perturbation_seed)
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._checks = 0  # of modules, since the env step count changed
+        self._checked_at = -1
+        self.modules = Modules(reference, self.policy.choices)
+        self.boundary = Boundary(
+            call,
+            take=self._take_at_boundary,
+            tape=self.tape,
+            note=self.sites.note,
+            reward_scale=self.policy.reward_scale,
+        )
+        self.optimisers = Optimisers(self)
 
     @contextmanager
     def watching(self) -> Iterator[Tape]:
-        """Handle taps and optimiser steps inside the with block; yields the tape."""
+        """Handle taps, environments and optimiser steps inside the with block."""
+        patches = Patches()
+        watch_environments(patches, self.boundary)
+        watch_construction(patches, self.modules, self.optimisers, self.sites)
+        watch_clips(patches, self.tape)
         hooks = [
-            register_optimizer_step_pre_hook(self._before_step),
-            register_optimizer_step_post_hook(self._after_step),
+            register_optimizer_step_pre_hook(self.optimisers.before),
+            register_optimizer_step_post_hook(self.optimisers.after),
+            register_module_forward_pre_hook(self.modules.was_called),
         ]
         tap.set_handler(self.handle)
         try:
-            yield self.tape
+            with self.tracer.tracing():
+                yield self.tape
         finally:
             tap.set_handler(None)
             for hook in hooks:
                 hook.remove()
-            self.tape.sites = {**self._sites.found, **self._marks.sites}
+            patches.restore()
+            self.tape.sites = dict(self.sites.found)
+            self.tape.env_steps = self.boundary.env_steps
+            self.tape.others = [n for n in self.modules.parameters if n not in self.tape.owners]
 
     def handle(self, name: str, value: Any) -> Any:
         """Take a value down; return the reference's at the same place, or the value itself."""
-        self._sites.note(name)
+        self.event(name)
         try:
-            self._marks.look(self._modules, here=self._sites.here())
-            if name in self._update_taps:
-                self._check_modules()
-            if isinstance(value, torch.nn.Module):
-                self._modules[name] = value
-            known = self._take(name, arrays_of(value))
-            return value if known is None else hand_on(value, known)
+            return self._handle(name, value)
         except Exception as error:  # noqa: BLE001 - a tap must never break the watched code
-            self.tape.problems.append(f"tap {name!r}: {type(error).__name__}: {error}")
+            self.problem(f"tap {name!r}: {type(error).__name__}: {error}")
             return value
 
-    def _take(self, name: str, arrays: Arrays) -> Arrays | None:
-        """Append an event; return the reference's arrays at the same place, when replaying."""
-        slot = self._slot(name)
-        event = Event(arrays, self._env_steps, self._updates)
-        self.tape.events.setdefault(name, {})[slot] = event
-        known = self._reference.at(name, slot) if self._reference else None
+    def event(self, name: str) -> None:
+        """Note that something happens: where, after which lines, and what it changed in modules."""
+        self.sites.note(name)
+        self.tracer.credit(name)
+        self.callers.setdefault(name, set()).update(self.modules.called)
+        self.modules.called.clear()
+        for changed in (*self.modules.changed(), *self.optimisers.changed()):
+            self.tracer.credit_also(changed)
+            self.sites.note(changed)
+        self._stop_if_asked()
+
+    def is_update(self, name: str) -> bool:
+        """Return whether events of a quantity belong to updating rather than to collecting."""
+        row = self._rows.get(name)
+        return name == "step" or (row is not None and row.clock == "update")
+
+    def problem(self, sentence: str) -> None:
+        """Remember why something could not be taken down; each once."""
+        if sentence not in self.tape.problems:
+            self.tape.problems.append(sentence)
+
+    def slot(self, name: str) -> Slot:
+        """Return the next place of a quantity: env steps made, n-th occurrence at that count."""
+        at, seen = self._counts.get(name, (-1, -1))
+        seen = seen + 1 if at == self.boundary.env_steps else 0
+        self._counts[name] = (self.boundary.env_steps, seen)
+        return (self.boundary.env_steps, seen)
+
+    def take(
+        self, name: str, slot: Slot, arrays: Arrays, *, is_source: bool = False
+    ) -> Arrays | None:
+        """Put an event down; return the reference's arrays at the same place, to be handed on."""
+        event = Event(arrays, self.boundary.env_steps, self.optimisers.updates)
+        put(self.tape, name, slot, event)
+        hands_on = self.policy.hands_on
+        if (
+            self.reference is None
+            or hands_on == "none"
+            or (hands_on == "sources" and not is_source)
+        ):
+            return None
+        known = self.reference.at(name, slot)
         return known.arrays if known else None
 
-    @property
-    def _env_steps(self) -> int:
-        return self.tape.count(STEP_TAP)
-
-    def _slot(self, name: str) -> Slot:
-        if name not in self._update_taps and name not in HOOKED and not name.endswith("_params"):
-            return (self.tape.count(name),)
-        env_steps = self._env_steps
-        if env_steps != self._updated_at:
-            self._updated_at, self._updates_here = env_steps, 0
-        place = (env_steps, self._updates_here)
-        self._seen_at[name, place] = self._seen_at.get((name, place), -1) + 1
-        return (*place, self._seen_at[name, place])
-
-    def _before_step(self, optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        del args, kwargs
-        self._sites.note("step")
-        is_extra = self._reference is not None and not self._has_counterpart()
-        self._kept_state = copy.deepcopy(optimiser.state_dict()) if is_extra else None
-        self._take("update_env_step", arrays_of(self._env_steps))
-        trained = _trained(optimiser)
-        self._check_modules()
-        ids = {id(p) for p in trained}
-        self.tape.optimised |= {
-            name
-            for name, module in self._modules.items()
-            if ids & {id(p) for p in module.parameters()}
-        }
-        gradients = {str(i): p.grad for i, p in enumerate(trained)}
-        known = self._take("grad", arrays_of(gradients))
-        if known is not None:
-            for i, p in enumerate(trained):
-                p.grad = hand_on(p.grad, {"": known[str(i)]} if str(i) in known else {})
-        self._before = [p.detach().clone() for p in trained]
-
-    def _check_modules(self) -> None:
-        """Once per update, before its first tap: take down and hand on every tapped module."""
-        if self._checked_update == self._updates:
-            return
-        self._checked_update = self._updates
-        for name, module in self._modules.items():
-            known = self._take(f"{name}_params", arrays_of(module))
+    def check_modules(self) -> None:
+        """Take down and hand on every tapped module, before an update."""
+        for name in self.modules.parameters:
+            slot = self.slot(f"{name}_params")
+            known = self.take(f"{name}_params", slot, self.modules.arrays(name))
             if known is not None:
-                hand_on(module, known)
-        self._marks.reset(self._modules)
+                self.modules.load(name, known)
+            self.modules.remember()
 
-    def _after_step(self, optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        del args, kwargs
-        trained = _trained(optimiser)
-        with torch.no_grad():
-            change = {
-                str(i): p - b for i, (p, b) in enumerate(zip(trained, self._before, strict=True))
-            }
-            known = self._take("params", arrays_of(change))
-            for i, (p, before) in enumerate(zip(trained, self._before, strict=True)):
-                step = (known or {}).get(str(i))
-                if step is not None and step.shape == tuple(p.shape):
-                    p.copy_(before + torch.as_tensor(step, dtype=p.dtype))
-                elif self._kept_state is not None:
-                    p.copy_(before)
-        if self._kept_state is not None:
-            optimiser.load_state_dict(self._kept_state)
-        self._updates += 1
-        self._updates_here += 1
-        self._marks.reset(self._modules)
+    def _handle(self, name: str, value: Any) -> Any:
+        row = self._rows.get(name)
+        if row is None:
+            self._note_unknown(name)
+            return value
+        if row.clock == "update" and row.shape not in ("module", "parameter"):
+            self._check_before(name)
+        slot = self.slot(name)
+        is_source = row.role == "source"
+        if self.modules.admits(value):
+            return self._handle_module(name, value, slot)
+        known = self.take(name, slot, arrays_of(value), is_source=is_source)
+        return value if known is None else hand_on(value, known)
 
-    def _has_counterpart(self) -> bool:
-        """Return whether the reference made this update too; an extra one is undone afterwards."""
-        if self._env_steps != self._updated_at:
-            self._updated_at, self._updates_here = self._env_steps, 0
-        place = (self._env_steps, self._updates_here, 0)
-        return self._reference is not None and self._reference.at("params", place) is not None
+    def _handle_module(self, name: str, value: Any, slot: Slot) -> Any:
+        problem = self.modules.register(name, value)
+        if problem:
+            self.problem(problem)
+        if self.reference is None and name in self.policy.perturbed:
+            self.modules.perturb(name, self._rng, PERTURBATION)
+        known = self.take(name, slot, self.modules.arrays(name), is_source=True)
+        if known is not None:
+            self.modules.load(name, known)
+        self.modules.remember()
+        return value
 
+    def _check_before(self, name: str) -> None:
+        """Check modules once per update: when a tap fires oftener than they were checked."""
+        env_steps = self.boundary.env_steps
+        if self._checked_at != env_steps:
+            self._checked_at, self._checks = env_steps, 0
+        at, seen = self._counts.get(name, (-1, -1))
+        following = seen + 1 if at == env_steps else 0
+        if following >= self._checks:
+            self._checks = following + 1
+            self.check_modules()
 
-class Marks:
-    """Notices between which two taps a module was changed outside the optimiser's steps."""
+    def _take_at_boundary(self, name: str, slot: Slot, arrays: Arrays) -> Arrays | None:
+        self.event(name)
+        return self.take(name, slot, arrays, is_source=True)
 
-    def __init__(self) -> None:
-        self.sites: dict[str, str] = {}
-        self._sums: dict[str, float] = {}
-        self._last = ""
+    def _note_unknown(self, name: str) -> None:
+        sentence = f"no tap {name!r} in the card; {nearest_sentence(name, self._rows)}"
+        if sentence not in self.tape.unknown:
+            self.tape.unknown.append(sentence)
 
-    def look(self, modules: Mapping[str, torch.nn.Module], *, here: str) -> None:
-        """Compare each module with the last look; a change lies between that tap and `here`."""
-        for name, module in modules.items():
-            total = _sum(module)
-            quantity = f"{name}_params"
-            if self._sums.get(name, total) != total and quantity not in self.sites:
-                self.sites[quantity] = _between(self._last, here)
-            self._sums[name] = total
-        self._last = here
-
-    def reset(self, modules: Mapping[str, torch.nn.Module]) -> None:
-        """Take what the harness or the optimiser changed as known."""
-        self._sums = {name: _sum(module) for name, module in modules.items()}
-
-
-def _sum(module: torch.nn.Module) -> float:
-    with torch.no_grad():
-        return sum(float(p.double().sum()) for p in module.parameters())
+    def _stop_if_asked(self) -> None:
+        stop = self.policy.stop_after
+        if stop is not None and self.boundary.env_steps > stop:
+            raise StopReplay
 
 
-def _between(last: str, here: str) -> str:
-    """Return "file:first-last" of two places in one file, in whichever order; else the later."""
-    file, _, line = here.rpartition(":")
-    other, _, other_line = last.rpartition(":")
-    if file != other or not line.isdigit() or not other_line.isdigit():
-        return here
-    first, final = sorted((int(line), int(other_line)))
-    return f"{file}:{first}-{final}"
+def watch_construction(
+    patches: Patches, modules: Modules, optimisers: Optimisers, sites: Sites
+) -> None:
+    """Note on which line every module and every optimiser of the side is made."""
+
+    def made(note: Callable[[Any, str], None]) -> Callable[[Any], Any]:
+        def replace(original: Callable[..., None]) -> Callable[..., None]:
+            def initialised(owner: Any, *args: Any, **kwargs: Any) -> None:
+                note(owner, sites.here())
+                original(owner, *args, **kwargs)
+
+            return initialised
+
+        return replace
+
+    patches.replace(torch.nn.Module, "__init__", made(modules.made))
+    patches.replace(torch.optim.Optimizer, "__init__", made(optimisers.made))
 
 
-def _trained(optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
-    """Return the tensors that are about to be changed, in the optimiser's order."""
-    return [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+def watch_clips(patches: Patches, tape: Tape) -> None:
+    """Count the gradients that torch's own clipping shortens."""
+
+    def clip(original: Callable[..., Any]) -> Callable[..., Any]:
+        def clipped(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:
+            norm = original(parameters, max_norm, *args, **kwargs)
+            tape.clips.append(bool(norm > max_norm))
+            return norm
+
+        return clipped
+
+    patches.replace_everywhere(torch.nn.utils, "clip_grad_norm_", clip)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from harness.segments.values import Arrays
+import numpy as np
+from numpy.typing import NDArray
 
-# Where an event stands, so that those of both sides can be matched although one makes more updates:
-# on the env clock (n-th occurrence,); inside an update (env step, number of the update at this env
-# step, n-th occurrence within it). All counted from 0, except env steps.
+Array = NDArray[Any]
+Arrays = dict[str, Array]
+
+# Where an event stands, so that those of both sides can be matched although one makes more of them:
+# (env steps made, n-th occurrence of this quantity at that count) for taps and optimiser steps,
+# (n-th step or episode of that environment, number of the parallel environment) at the environment.
 Slot = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Event:
     """One tapped value. env_step, update: how many had been made when it was tapped."""
 
@@ -26,15 +32,28 @@ class Tape:
     """Events of one side.
 
     Attributes:
-        events: quantity -> slot -> event, in order. sites: quantity -> "file:line" of its tap.
+        events: quantity -> slot -> event, in order of occurrence.
+        sites: quantity -> "file:line" of its tap.
         problems: what could not be taken down, and why.
-        optimised: tapped modules that an optimiser changes.
+        owners: tapped modules and tensors that an optimiser trains, in order of their taps.
+        others: tapped modules that none trains.
+        constants: prefix of an owner's quantities -> its optimiser's class and options.
+        clips: for every call that clips gradients, whether they were longer than the limit.
+        unknown: tap names outside the card.
+        env_steps: made in the end, summed over parallel environments.
+        capacity: transitions that the replay buffer keeps; 0: all, or there is none.
     """
 
     events: dict[str, dict[Slot, Event]] = field(default_factory=dict)
     sites: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    optimised: set[str] = field(default_factory=set)
+    owners: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    constants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clips: list[bool] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    env_steps: int = 0
+    capacity: int = 0
 
     def count(self, name: str) -> int:
         """Return how many events a quantity has."""
@@ -43,3 +62,21 @@ class Tape:
     def at(self, name: str, slot: Slot) -> Event | None:
         """Return the event of a quantity at a slot; None when there is none."""
         return self.events.get(name, {}).get(slot)
+
+    def of(self, name: str) -> Mapping[Slot, Event]:
+        """Return the events of a quantity by slot; empty when it has none."""
+        return self.events.get(name, {})
+
+
+def put(tape: Tape, name: str, slot: Slot, event: Event) -> None:
+    """Add an event; one that is there already is completed by the arrays of the new one."""
+    known = tape.events.setdefault(name, {}).get(slot)
+    if known is None:
+        tape.events[name][slot] = event
+    else:
+        known.arrays.update(event.arrays)
+
+
+def same(mine: Array, reference: Array) -> bool:
+    """Return whether two arrays are equal element by element, NaN to NaN."""
+    return np.array_equal(mine, reference, equal_nan=mine.dtype.kind == "f")

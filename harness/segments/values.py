@@ -5,29 +5,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Arrays = dict[str, Array]
+from harness.segments.tape import Array, Arrays
 
 
 def arrays_of(value: Any) -> Arrays:
     """Return copies of everything numeric in a value: field path -> array; "" for a plain value.
 
     Args:
-        value: number, array, tensor, module (its parameters in order), or a mapping, named tuple or
-            dataclass of these.
+        value: number, array, tensor, or a mapping, named tuple or dataclass of these.
 
     Raises:
         TypeError: a part is none of these.
     """
-    if isinstance(value, torch.nn.Module):
-        return {str(i): _copy(p) for i, p in enumerate(value.parameters())}
     fields = fields_of(value)
     if fields is None:
         return {"": _copy(value)}
@@ -54,7 +49,7 @@ def _copy(value: Any) -> Array:
         return np.array(value.detach().cpu().numpy())
     array = np.array(value)
     if array.dtype.kind not in "fiub":
-        msg = f"expected a number, array, tensor or module, saw {type(value).__name__}"
+        msg = f"expected a number, array or tensor, saw {type(value).__name__}"
         raise TypeError(msg)
     return array
 
@@ -71,12 +66,9 @@ def _squeezed(array: Array) -> tuple[int, ...]:
 def hand_on(value: Any, reference: Arrays) -> Any:
     """Return the reference's numbers as a fresh value of the caller's type, dtype and exact shape.
 
-    Gradients still flow through a tensor with a graph. A module's parameters are set in place. A
-    part whose shape differs, or that the reference lacks, stays the caller's own.
+    Gradients still flow through a tensor with a graph. A part whose shape differs, or that the
+    reference lacks, stays the caller's own.
     """
-    if isinstance(value, torch.nn.Module):
-        _load(value, reference)
-        return value
     fields = fields_of(value)
     if fields is None:
         return _as_caller(value, reference.get(""))
@@ -112,21 +104,15 @@ def _as_caller(value: Any, reference: Array | None) -> Any:
         known = torch.as_tensor(reference, dtype=value.dtype, device=value.device)
         known = known.reshape(value.shape).clone()
         return _HandOn.apply(value, known) if value.requires_grad else known  # type: ignore[no-untyped-call]
-    if isinstance(value, np.ndarray):
-        return reference.reshape(value.shape).astype(value.dtype)
-    if isinstance(value, np.generic):
-        return value.dtype.type(reference.item())
+    if isinstance(value, (np.ndarray, np.generic)):
+        array = reference.reshape(value.shape).astype(value.dtype)
+        return array if isinstance(value, np.ndarray) else array[()]
     if isinstance(value, list):
         return reference.reshape(np.shape(value)).tolist()
+    if hasattr(value, "__array_namespace__"):  # arrays of other libraries, such as JAX
+        namespace = value.__array_namespace__()
+        return namespace.asarray(reference.reshape(value.shape), dtype=value.dtype)
     return type(value)(reference.item())
-
-
-def _load(module: torch.nn.Module, reference: Arrays) -> None:
-    with torch.no_grad():
-        for i, parameter in enumerate(module.parameters()):
-            known = reference.get(str(i))
-            if known is not None and tuple(parameter.shape) == known.shape:
-                parameter.copy_(torch.as_tensor(known, dtype=parameter.dtype))
 
 
 class _HandOn(torch.autograd.Function):
@@ -139,6 +125,3 @@ class _HandOn(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:  # noqa: ARG004
         return gradients[0], None
-
-
-Handler = Callable[[str, Any], Any]

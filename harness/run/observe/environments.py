@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -49,6 +49,36 @@ class EnvRecord:
     n_seeded_resets: int = 0
     first_reset_seed: int | None = None
     is_freshly_seeded: bool = False
+
+
+class BoundaryWatch(Protocol):
+    """What stands behind the wrappers: it is told of steps and resets, and may replace values.
+
+    Attributes:
+        env_id: id that is trained on. last_made: record of the environment made last.
+        silent_resets: env steps that a vector environment spent on resets.
+    """
+
+    env_id: str
+    last_made: EnvRecord | None
+    silent_resets: int
+
+    def acting(self, record: EnvRecord, action: Any) -> Any:
+        """Return the action that the environment receives."""
+
+    def stepped(
+        self, record: EnvRecord, action: Any, reward: Any, terminated: Any, truncated: Any
+    ) -> None:
+        """Count one env step."""
+
+    def returned(self, record: EnvRecord, result: Any) -> Any:
+        """Return what the side receives of a step."""
+
+    def was_reset(self, record: EnvRecord, seed: Any) -> None:
+        """Note a reset."""
+
+    def began(self, record: EnvRecord, result: Any) -> Any:
+        """Return what the side receives of a reset."""
 
 
 @dataclass(slots=True)
@@ -112,12 +142,21 @@ class EnvWatch:
         except Exception as error:  # noqa: BLE001 - watching must never break the watched code
             self._fault.note("environment step", error)
 
-    def returned(self, record: EnvRecord, result: Any) -> None:
-        """Remember what one step of the single training environment returned."""
+    def acting(self, record: EnvRecord, action: Any) -> Any:  # noqa: ARG002
+        """Return the action as it is: watching changes nothing."""
+        return action
+
+    def began(self, record: EnvRecord, result: Any) -> Any:  # noqa: ARG002
+        """Return the result of a reset as it is."""
+        return result
+
+    def returned(self, record: EnvRecord, result: Any) -> Any:
+        """Remember what one step of the single training environment returned; return it."""
         if record.index >= 0 and self._n_envs == 1:
             next_obs, reward, terminated, truncated, _ = result
             is_end = bool(terminated or truncated)
             self._taps.stored.returned((next_obs, reward, terminated), is_end=is_end)
+        return result
 
     def was_reset(self, record: EnvRecord, seed: Any) -> None:
         """Note a reset and its seed; an episode that it cuts short is counted, not stored."""

@@ -21,7 +21,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from harness.run.observe.environments import EnvWatch, layers_observed
+from harness.run.observe.environments import BoundaryWatch, layers_observed
 from harness.run.observe.optimisers import OptimiserWatch
 from harness.run.observe.wrappers import ObservedEnv, ObservedVectorEnv, VectorRecord
 
@@ -86,7 +86,7 @@ class ProcessWatch:
         patches.replace(subprocess.Popen, "__init__", popen)
 
 
-def watch_environments(patches: Patches, watch: EnvWatch) -> None:
+def watch_environments(patches: Patches, watch: BoundaryWatch) -> None:
     """Observe every environment that this process makes through gymnasium."""
     pid = os.getpid()
 
@@ -112,7 +112,7 @@ def watch_environments(patches: Patches, watch: EnvWatch) -> None:
     _watch_async(patches, watch)
 
 
-def observed(env: gymnasium.Env[Any, Any], watch: EnvWatch) -> ObservedEnv:
+def observed(env: gymnasium.Env[Any, Any], watch: BoundaryWatch) -> ObservedEnv:
     """Wrap `env`; environments observed inside it (its creator called make) fall silent."""
     if isinstance(env, ObservedEnv):
         return env
@@ -122,7 +122,7 @@ def observed(env: gymnasium.Env[Any, Any], watch: EnvWatch) -> ObservedEnv:
     return outer
 
 
-def _watch_sync(patches: Patches, watch: EnvWatch) -> None:
+def _watch_sync(patches: Patches, watch: BoundaryWatch) -> None:
     """Observe each environment of a SyncVectorEnv, those not made by `gymnasium.make` too."""
 
     def init(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,7 +149,7 @@ def _watch_sync(patches: Patches, watch: EnvWatch) -> None:
     patches.replace(SyncVectorEnv, "step", step)
 
 
-def _watch_async(patches: Patches, watch: EnvWatch) -> None:
+def _watch_async(patches: Patches, watch: BoundaryWatch) -> None:
     """Observe an AsyncVectorEnv from outside: its environments live in worker processes."""
     asyncs = _AsyncWatch(watch)
     patches.replace(AsyncVectorEnv, "__init__", asyncs.init)
@@ -160,7 +160,7 @@ def _watch_async(patches: Patches, watch: EnvWatch) -> None:
 class _AsyncWatch:
     """Replacements for the methods of AsyncVectorEnv; each takes the original."""
 
-    def __init__(self, watch: EnvWatch) -> None:
+    def __init__(self, watch: BoundaryWatch) -> None:
         self._watch = watch
         self._states: WeakKeyDictionary[VectorEnv[Any, Any, Any], _AsyncState] = WeakKeyDictionary()
 

@@ -36,9 +36,9 @@ class Sites:
         frame = sys._getframe(1)
         while frame is not None and _is_machinery(frame.f_code.co_filename):
             frame = frame.f_back  # type: ignore[assignment]
-        return f"{self._short(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
+        return f"{self.short(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
 
-    def _short(self, file: str) -> str:
+    def short(self, file: str) -> str:
         """Return a path without anybody's folders: "./" is the folder of the side's file."""
         resolved = str(Path(file).resolve())
         if self._folder and resolved.startswith(self._folder):

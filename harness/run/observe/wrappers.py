@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import iterate
 
-from harness.run.observe.environments import EnvRecord, EnvWatch, record_of, records_of_vector
+from harness.run.observe.environments import BoundaryWatch, EnvRecord, record_of, records_of_vector
 
 # Attributes of the wrapper itself; every other one is the wrapped environment's.
 _OWN = frozenset({"env", "_watch", "_record", "_cached_spec"})
@@ -23,7 +23,7 @@ _UNSET_BY_INIT = frozenset({"_action_space", "_observation_space", "_metadata"})
 class ObservedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Passes everything through and reports steps and resets; `spec` stays the inner one's."""
 
-    def __init__(self, env: gymnasium.Env[Any, Any], watch: EnvWatch) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], watch: BoundaryWatch) -> None:
         self._watch = watch
         super().__init__(env)
         self._record = watch.last_made = record_of(env, wanted=watch.env_id)
@@ -39,17 +39,17 @@ class ObservedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self.env.spec
 
     def step(self, action: Any) -> Any:
-        """Step the environment, then count the step."""
+        """Step the environment, then count the step; the watch may replace both ways."""
+        action = self._watch.acting(self._record, action)
         result = self.env.step(action)
         self._watch.stepped(self._record, action, result[1], result[2], result[3])
-        self._watch.returned(self._record, result)
-        return result
+        return self._watch.returned(self._record, result)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Reset the environment, then note the seed."""
         result = self.env.reset(seed=seed, options=options)
         self._watch.was_reset(self._record, seed)
-        return result
+        return self._watch.began(self._record, result)
 
     def __getattr__(self, name: str) -> Any:
         if name in _OWN:
@@ -81,7 +81,7 @@ class VectorRecord:
     def __init__(
         self,
         envs: VectorEnv[Any, Any, Any],
-        watch: EnvWatch,
+        watch: BoundaryWatch,
         *,
         model: EnvRecord | None = None,
     ) -> None:
@@ -133,7 +133,7 @@ def seeds_of(seed: Any, n: int) -> Sequence[int | None]:
 class ObservedVectorEnv(VectorWrapper):
     """Around a native vector environment (`vector_entry_point`), which has no inner ones."""
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], watch: EnvWatch) -> None:
+    def __init__(self, env: VectorEnv[Any, Any, Any], watch: BoundaryWatch) -> None:
         super().__init__(env)
         self._harness_record = VectorRecord(env, watch)
 

@@ -1,0 +1,187 @@
+"""The draws of a scenario as records for the draw tests, read off the tapes of three plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.segments.boundary import ENV_RESULT
+from harness.segments.tape import Array, Event, Slot, Tape
+from harness.spec.cards.card import Card, TapRow
+from harness.stats.draws_record import DrawRecord
+
+
+class Tapes(NamedTuple):
+    """Three plays in the same states: the record, the reference again, and mine."""
+
+    known: Tape
+    again: Tape
+    mine: Tape
+
+
+@dataclass
+class _Events:
+    """Draws of one source, event by event. epoch_at: env steps at the last permuted minibatch."""
+
+    mine: list[Array] = field(default_factory=list)
+    again: list[Array] = field(default_factory=list)
+    known: list[Array] = field(default_factory=list)
+    capacity: list[int] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    epoch_at: int = 0
+
+    def record(self, source: str, kind: str) -> DrawRecord:
+        """Return the record that the tests take."""
+        parts = (self.mine, self.again, self.known, self.capacity, self.groups, self.labels)
+        return DrawRecord(source, kind, *map(tuple, parts))  # type: ignore[arg-type]
+
+
+def draw_records(card: Card, tapes: Tapes, starts: Sequence[Tapes]) -> tuple[DrawRecord, ...]:
+    """Return one record per source that all three plays tapped.
+
+    Args:
+        tapes: of one whole scenario. starts: of its beginning under several seeds, for the weights.
+    """
+    found = []
+    for row in card.taps:
+        if not row.draws or any(not tape.count(row.name) for tape in tapes):
+            continue
+        if row.draws == "weights":
+            events, kind = _weights(row.name, starts), "weights"
+        else:
+            events, kind = _draws(row, tapes)
+        if events.known:
+            found.append(events.record(row.name, kind))
+    return tuple(found)
+
+
+def _weights(name: str, starts: Sequence[Tapes]) -> _Events:
+    events = _Events()
+    for tapes in starts:
+        firsts = [next(iter(tape.of(name).values()), None) for tape in tapes]
+        if any(first is None for first in firsts):
+            continue
+        known, again, mine = (first.arrays for first in firsts if first is not None)
+        for label in known:
+            if label in again and label in mine and mine[label].size == known[label].size:
+                events.known.append(known[label])
+                events.again.append(again[label].reshape(known[label].shape))
+                events.mine.append(mine[label].reshape(known[label].shape))
+                events.labels.append(f"parameter {label}")
+    return events
+
+
+def _draws(row: TapRow, tapes: Tapes) -> tuple[_Events, str]:
+    kind = row.draws
+    if kind == "action":
+        first = next(iter(tapes.known.of(row.name).values()))
+        whole = all(array.dtype.kind in "iu" for array in first.arrays.values())
+        kind = "categorical" if whole else "continuous"
+    events = _Events()
+    for slot, known in tapes.known.of(row.name).items():
+        others = (tapes.again.at(row.name, slot), tapes.mine.at(row.name, slot))
+        arrays = [_flat(event, kind) for event in (known, *others) if event is not None]
+        if len(arrays) != len(tapes) or not _is_alike(arrays):
+            continue
+        events.known.append(arrays[0])
+        events.again.append(arrays[1])
+        events.mine.append(arrays[2])
+        _add_context(events, kind, slot, known, tapes.known)
+    return events, kind
+
+
+def _flat(event: Event, kind: str) -> Array:
+    """Return the draw as one array; pairs of step and environment side by side."""
+    arrays = list(event.arrays.values())
+    if kind == "permutation" and len(arrays) > 1:
+        return np.stack([event.arrays["step"].ravel(), event.arrays["env"].ravel()], axis=-1)
+    array = arrays[0]
+    return array.ravel() if kind in ("categorical", "indices") else array
+
+
+def _is_alike(arrays: Sequence[Array]) -> bool:
+    first = arrays[0]
+    return all(array.size == first.size and array.size for array in arrays) and all(
+        array.shape == first.shape for array in arrays
+    )
+
+
+def _add_context(events: _Events, kind: str, slot: Slot, known: Event, tape: Tape) -> None:
+    if kind == "indices":
+        events.capacity.append(_stored(tape, known.env_step))
+    elif kind == "permutation":
+        rows, epochs = _epochs(tape, events, known)
+        events.capacity.append(rows)
+        events.groups.append(epochs)
+    elif kind in ("continuous", "noise"):
+        events.groups.append(slot[0] if kind == "noise" else _episode(tape, known.env_step))
+
+
+def _stored(tape: Tape, env_step: int) -> int:
+    """Return how many transitions are kept when a minibatch is drawn."""
+    limit = tape.capacity
+    return min(env_step, limit) if limit else env_step
+
+
+def _episode(tape: Tape, env_step: int) -> int:
+    """Return how many episodes had ended."""
+    ended = [
+        event.env_step
+        for event in tape.of(ENV_RESULT).values()
+        if bool(event.arrays["terminated"]) or bool(event.arrays["truncated"])
+    ]
+    return int(np.searchsorted(np.sort(ended), env_step, side="right"))
+
+
+def _epochs(tape: Tape, events: _Events, known: Event) -> tuple[int, int]:
+    """Return the rows of the rollout, and the number of the epoch that an event belongs to.
+
+    The event's own draw is the last of `events.known`; an epoch is full when its rows are as many
+    as the rollout's, or a new rollout has begun.
+    """
+    rollout = _rows_of_rollout(tape, known.env_step)
+    if not events.groups:
+        events.epoch_at = known.env_step
+        return rollout, 0
+    latest = events.groups[-1]
+    sizes = zip(events.known, events.groups, strict=False)
+    drawn = sum(len(array) for array, group in sizes if group == latest)
+    is_new = drawn >= rollout or known.env_step != events.epoch_at
+    events.epoch_at = known.env_step
+    return rollout, latest + is_new
+
+
+def _rows_of_rollout(tape: Tape, env_step: int) -> int:
+    sizes: Mapping[Slot, Event] = tape.of("advantages") or tape.of("returns")
+    before = [event for event in sizes.values() if event.env_step <= env_step]
+    return int(next(iter(before[-1].arrays.values())).size) if before else 0
+
+
+def differing_repeats(card: Card, first: Tape, second: Tape) -> tuple[str, ...]:
+    """Return the sources whose draws differ between two plays of one side with one seed."""
+    return tuple(
+        row.name for row in card.taps if row.role == "source" if _varies(row.name, first, second)
+    )
+
+
+def _varies(name: str, first: Tape, second: Tape) -> bool:
+    return any(
+        other is not None and not _equal(event, other)
+        for event, other in _pairs(name, first, second)
+    )
+
+
+def _pairs(name: str, first: Tape, second: Tape) -> Iterator[tuple[Event, Event | None]]:
+    for slot, event in first.of(name).items():
+        yield event, second.at(name, slot)
+
+
+def _equal(event: Event, other: Event) -> bool:
+    return event.arrays.keys() == other.arrays.keys() and all(
+        np.array_equal(array, other.arrays[key], equal_nan=array.dtype.kind == "f")
+        for key, array in event.arrays.items()
+    )

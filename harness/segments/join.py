@@ -1,0 +1,149 @@
+"""The answers of several scenarios as one result: a quantity fails when one scenario fails it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness.codec import from_plain
+from harness.judgement import DrawRow, SegmentRow, SegmentsResult
+from harness.records import STAGES
+from harness.segments.scenario import Scenario
+from harness.spec.cards import Card, card
+
+# What a quantity is called when scenarios say different things of it: the first that one says.
+_PRECEDENCE = ("failed", "passed", "unobserved", "not exercised")
+REPEATABLE = "the same draws under the same seed"
+
+
+def joined(
+    algo: str, asked: Sequence[Scenario], answers: Sequence[Mapping[str, Any]]
+) -> SegmentsResult:
+    """Return the rows, events and draws of all scenarios together.
+
+    Mine that cannot begin a scenario (actions or environments that it does not know) is not turned
+    away as long as it can begin another: what only that scenario exercises is then not exercised.
+    """
+    pairs = list(zip(asked, answers, strict=True))
+    begun = [answer for answer in answers if "refused" not in answer]
+    notes = tuple(note for scenario, answer in pairs for note in _notes(scenario, answer))
+    reasons = [reason for scenario, answer in pairs for reason in _failures(scenario, answer)]
+    if not begun:
+        reasons = [f"mine could not begin a scenario: {answers[0]['refused']}"]
+    events: dict[str, int] = {}
+    for answer in begun:
+        for name, count in answer.get("events", {}).items():
+            events[name] = events.get(name, 0) + count
+    known = card(algo)
+    choices = {key: n for answer in begun for key, n in answer.get("choices", {}).items()}
+    return SegmentsResult(
+        rows=() if reasons else _rows(begun),
+        events=events,
+        reason=reasons[0] if reasons else "",
+        env_steps=sum(answer.get("env_steps", 0) for answer in begun),
+        draws=() if reasons else tuple(d for answer in begun for d in _draws(known, answer)),
+        notes=notes,
+        is_invalid=bool(reasons),
+        choices=choices,
+    )
+
+
+def _rows(answers: Sequence[Mapping[str, Any]]) -> tuple[SegmentRow, ...]:
+    every: dict[str, list[SegmentRow]] = {}
+    for answer in answers:
+        for row in from_plain(tuple[SegmentRow, ...], answer.get("rows", ())):
+            every.setdefault(row.tap, []).append(row)
+    rows = [_one(rows) for rows in every.values()]
+    return tuple(sorted(rows, key=lambda row: STAGES.index(row.stage)))
+
+
+def _one(rows: Sequence[SegmentRow]) -> SegmentRow:
+    """Return the row that says most, with the events of all scenarios counted."""
+    first = min(rows, key=lambda row: _PRECEDENCE.index(row.status))
+    return replace(
+        first,
+        n_events=sum(row.n_events for row in rows),
+        n_failed=sum(row.n_failed for row in rows),
+        missing=sum(row.missing for row in rows),
+        extra=sum(row.extra for row in rows),
+        size=max(row.size for row in rows),
+        noise_floor=max(row.noise_floor for row in rows),
+    )
+
+
+def _draws(known: Card, answer: Mapping[str, Any]) -> Iterator[DrawRow]:
+    taps = {row.name: row for row in known.taps}
+    rows = {row["tap"]: row for row in answer.get("rows", ())}
+    for name in answer.get("varying", ()):
+        row = _draw_row(rows.get(name, {}), "seeding-determinism", taps[name].stage)
+        yield replace(
+            row,
+            source=name,
+            feature=REPEATABLE,
+            is_rejected=True,
+            reason="two plays with the same seed drew differently: a generator is not seeded",
+            scenario=answer["scenario"],
+        )
+    for test in answer.get("draws", ()):
+        tap = taps[test["source"]]
+        row = _draw_row(rows.get(tap.name, {}), tap.component, tap.stage)
+        named = {key: value for key, value in test.items() if key not in ("statistic", "p")}
+        plain = from_plain(dict[str, Any], named)
+        numbers = {key: _number(plain[key]) for key in ("mine", "reference", "p_adjusted")}
+        yield replace(row, **{**plain, **numbers}, scenario=answer["scenario"])
+
+
+def _number(value: Any) -> float:  # noqa: ANN401 - a number, or the word for one that is not finite
+    return float(value)
+
+
+def _draw_row(row: Mapping[str, Any], component: str, stage: str) -> DrawRow:
+    return DrawRow(
+        source="",
+        component=component,
+        stage=stage,
+        feature="",
+        n=0,
+        p_adjusted=0.0,
+        is_rejected=False,
+        mine=0.0,
+        reference=0.0,
+        mine_place=row.get("mine_place", ""),
+        reference_place=row.get("reference_place", ""),
+        mine_lines=tuple(row.get("mine_lines", ())),
+    )
+
+
+def _notes(scenario: Scenario, answer: Mapping[str, Any]) -> Iterator[str]:
+    where = f"scenario {scenario.name!r}"
+    if "refused" in answer:
+        yield f"{where} left out: mine could not begin it: {_last_line(answer['refused'])}"
+    for name, value in answer.get("fixed", {}).items():
+        yield (
+            f"{where}: mine cannot vary {name}; both sides take {value!r} there, and what other "
+            "values exercise is not exercised"
+        )
+    for sentence in answer.get("unknown", ()):
+        yield f"{where}: mine: {sentence}"
+    if answer.get("floors_error"):
+        yield (
+            f"{where}: the reference cannot run in float64 ({_last_line(answer['floors_error'])}); "
+            "noise floors are stated constants"
+        )
+
+
+def _failures(scenario: Scenario, answer: Mapping[str, Any]) -> Iterator[str]:
+    where = f"scenario {scenario.name!r}"
+    if "failure" in answer:
+        yield f"{where}: {answer['failure']}"
+    for role in ("reference", "mine"):
+        if answer.get(f"{role}_error"):
+            yield f"{where}: {role} raised: {answer[f'{role}_error']}"
+    problems = answer.get("problems", ())
+    if problems:
+        yield f"{where}: {len(problems)} values could not be read, first: {problems[0]}"
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1] if text.strip() else text

@@ -1,0 +1,196 @@
+"""Which lines of a side ran between two events: the stretch of code that a segment is made of.
+
+A trace function notes every line of the side's own files (for the reference: of its package). At
+each event the lines since the event before are credited to it. Lines are widened to whole simple
+statements, so that a change inside a call that spans several lines is covered.
+"""
+
+# ruff: noqa: ANN401 - frames and trace functions are of any type
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from harness.run.observe.sites import Sites
+
+# Lines of one function: (file, first line of the function) -> line numbers.
+Lines = dict[tuple[str, int], set[int]]
+# At most so many stretches are named; the one that holds the tap comes first.
+MAX_STRETCHES = 12
+# Of the first stretch, so many lines are shown.
+MAX_SOURCE_LINES = 30
+
+
+class Tracer:
+    """Credits the lines that ran between two events to the later one.
+
+    Args:
+        folders: only files below one of these are traced; without any, nothing is.
+
+    Attributes:
+        lines: (quantity of the event before, quantity) -> lines that ran between the two.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(f"{folder.resolve()}/" for folder in folders)
+        self._is_traced: dict[CodeType, bool] = {}
+        self._recent: Lines = {}
+        self._latest: Lines = {}
+        self._before = ""
+        self.lines: dict[tuple[str, str], Lines] = {}
+
+    @contextmanager
+    def tracing(self) -> Iterator[None]:
+        """Trace this thread inside the with block."""
+        before = sys.gettrace()
+        if self._folders:
+            sys.settrace(self._enter)
+        try:
+            yield
+        finally:
+            if self._folders:
+                sys.settrace(before)
+
+    def credit(self, name: str) -> None:
+        """Credit what ran since the last event to an event of the quantity `name`."""
+        if self._folders:
+            self._latest, self._recent = self._recent, {}
+            self._add((self._before, name))
+            self._before = name
+
+    def credit_also(self, name: str) -> None:
+        """Credit to one more quantity what the last event was credited with."""
+        if self._folders:
+            self._add(("", name))
+
+    def before(self, name: str) -> Lines:
+        """Return everything credited to a quantity."""
+        return self.between(lambda _, after: after == name)
+
+    def between(self, is_wanted: Callable[[str, str], bool]) -> Lines:
+        """Return the lines between all pairs of quantities that are wanted."""
+        found: Lines = {}
+        for pair, lines in self.lines.items():
+            if is_wanted(*pair):
+                _merge(found, lines)
+        return found
+
+    def _add(self, pair: tuple[str, str]) -> None:
+        _merge(self.lines.setdefault(pair, {}), self._latest)
+
+    def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
+        del event, argument
+        code = frame.f_code
+        traced = self._is_traced.get(code)
+        if traced is None:
+            traced = code.co_filename.startswith(self._folders)
+            self._is_traced[code] = traced
+        return self._line if traced else None
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        del argument
+        if event == "line":
+            place = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
+            self._recent.setdefault(place, set()).add(frame.f_lineno)
+        return self._line
+
+
+def _merge(into: Lines, lines: Lines) -> None:
+    for place, numbers in lines.items():
+        into.setdefault(place, set()).update(numbers)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Lines of one file. short: the path as reports show it."""
+
+    short: str
+    path: str
+    first: int
+    last: int
+
+    @property
+    def place(self) -> str:
+        """Return "file:first-last"."""
+        span = str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+        return f"{self.short}:{span}"
+
+
+def stretches(lines: Lines, site: str, sites: Sites) -> tuple[Stretch, ...]:
+    """Return the lines as stretches; the function that holds `site` comes first.
+
+    Args:
+        site: "file:line" of the event, in the short form of `sites`.
+    """
+    file, _, number = site.rpartition(":")
+    found: list[tuple[bool, int, Stretch]] = []
+    for (path, start), numbers in lines.items():
+        short = sites.short(path)
+        covered = _widened(path, numbers)
+        is_other = not (short == file and number.isdigit() and int(number) in covered)
+        found += [(is_other, start, Stretch(short, path, *span)) for span in _spans(covered)]
+    at = int(number) if number.isdigit() else 0
+    found.sort(key=lambda one: (one[0], one[2].short != file, abs(one[2].last - at)))
+    return tuple(stretch for *_, stretch in found)[:MAX_STRETCHES]
+
+
+def text_of(stretch: Stretch) -> tuple[str, ...]:
+    """Return the source of a stretch, one numbered line each; empty when it cannot be read."""
+    try:
+        every = Path(stretch.path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return ()
+    last = min(stretch.last, stretch.first + MAX_SOURCE_LINES - 1)
+    return tuple(
+        f"{n:>4}  {every[n - 1]}" for n in range(stretch.first, last + 1) if n <= len(every)
+    )
+
+
+def _widened(path: str, numbers: set[int]) -> set[int]:
+    """Return the lines of every simple statement, or header, that one of `numbers` lies in."""
+    spans = _statements(path)
+    covered = set()
+    for number in numbers:
+        first, last = spans.get(number, (number, number))
+        covered |= set(range(first, last + 1))
+    return covered
+
+
+@cache
+def _statements(path: str) -> Mapping[int, tuple[int, int]]:
+    """Return line -> first and last line of the innermost statement, or header, that it lies in."""
+    try:
+        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    spans: dict[int, tuple[int, int]] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.stmt):
+            continue
+        body = getattr(node, "body", None)
+        last = node.end_lineno or node.lineno
+        if isinstance(body, list) and body:
+            last = max(node.lineno, body[0].lineno - 1)
+        for line in range(node.lineno, last + 1):
+            known = spans.get(line)
+            if known is None or node.lineno >= known[0]:
+                spans[line] = (node.lineno, last)
+    return spans
+
+
+def _spans(numbers: set[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) of runs of lines; gaps of one line are bridged."""
+    ordered = sorted(numbers)
+    start = 0
+    for i in range(1, len(ordered) + 1):
+        if i == len(ordered) or ordered[i] > ordered[i - 1] + 2:
+            yield ordered[start], ordered[i - 1]
+            start = i

@@ -1,0 +1,130 @@
+"""The tapped modules and trained tensors of one side: matched, read, loaded and watched."""
+
+# ruff: noqa: ANN401 - the edge to watched code, whose values are of any type
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.segments.matching import Matching, candidates
+from harness.segments.tape import Arrays, Tape
+
+
+class Modules:
+    """Modules by the name of their tap; their parameters are numbered as the reference's are.
+
+    Args:
+        choices: module tap -> which of its candidate matchings to use; default the first.
+
+    Attributes:
+        parameters: tap -> its parameters in mine's order. n_candidates: tap -> matchings to try.
+        birthplaces: tap -> lines on which it and its parts were made, "file:line".
+        called: taps of modules that computed something since it was last emptied.
+    """
+
+    def __init__(self, reference: Tape | None, choices: Mapping[str, int]) -> None:
+        self._reference = reference
+        self._choices = choices
+        self._matchings: dict[str, Matching] = {}
+        self._owners: dict[int, tuple[str, str]] = {}
+        self._marks: dict[str, tuple[float, ...]] = {}
+        self.parameters: dict[str, list[torch.Tensor]] = {}
+        self.n_candidates: dict[str, int] = {}
+        self.birthplaces: dict[str, list[str]] = {}
+        self._made: dict[int, str] = {}
+        self._of_module: dict[int, str] = {}
+        self.called: set[str] = set()
+
+    def was_called(self, module: Any, args: Any) -> None:
+        """Remember that a tapped module, or a part of one, computes something."""
+        del args
+        name = self._of_module.get(id(module))
+        if name is not None:
+            self.called.add(name)
+
+    def made(self, module: Any, place: str) -> None:
+        """Remember the line on which a module is made."""
+        self._made[id(module)] = place
+
+    @staticmethod
+    def admits(value: Any) -> bool:
+        """Return whether a tapped value is a module, or a tensor that is itself trained."""
+        if isinstance(value, torch.nn.Module):
+            return True
+        return isinstance(value, torch.Tensor) and value.is_leaf and value.requires_grad
+
+    def register(self, name: str, value: Any) -> str:
+        """Take a module's parameters in; return what is wrong with it, or ""."""
+        if isinstance(value, torch.nn.Module):
+            parameters: list[torch.Tensor] = list(value.parameters())
+            places = (self._made.get(id(part), "") for part in value.modules())
+            self.birthplaces[name] = sorted({place for place in places if place})
+            self._of_module |= {id(part): name for part in value.modules()}
+        else:
+            parameters = [value]
+        shapes = [tuple(p.shape) for p in parameters]
+        known = self._reference.of(name) if self._reference else {}
+        first = next(iter(known.values()), None)
+        theirs = [array.shape for array in first.arrays.values()] if first else shapes
+        found = candidates(shapes, theirs)
+        self.n_candidates[name] = len(found)
+        self._matchings[name] = found[self._choices.get(name, 0) % len(found)]
+        self.parameters[name] = parameters
+        for i, parameter in enumerate(parameters):
+            self._owners.setdefault(id(parameter), (name, self._field(name, i)))
+        return ""
+
+    def owner_of(self, parameter: torch.Tensor) -> tuple[str, str]:
+        """Return (tap, field) of a parameter; ("", "") when no tapped module holds it."""
+        return self._owners.get(id(parameter), ("", ""))
+
+    def arrays(self, name: str) -> Arrays:
+        """Return copies of a module's parameters, numbered as the reference's are."""
+        return {
+            self._field(name, i): np.array(p.detach().cpu().numpy())
+            for i, p in enumerate(self.parameters[name])
+        }
+
+    def load(self, name: str, known: Arrays) -> None:
+        """Set a module's parameters in place; those of another shape stay as they are."""
+        with torch.no_grad():
+            for i, parameter in enumerate(self.parameters[name]):
+                array = known.get(self._field(name, i))
+                if array is not None and array.size == parameter.numel():
+                    value = torch.as_tensor(array, dtype=parameter.dtype)
+                    parameter.copy_(value.reshape(parameter.shape))
+
+    def perturb(self, name: str, rng: np.random.Generator, spread: float) -> None:
+        """Add normal noise of the given spread to a module's parameters."""
+        with torch.no_grad():
+            for parameter in self.parameters[name]:
+                noise = rng.normal(scale=spread, size=tuple(parameter.shape))
+                parameter.add_(torch.as_tensor(noise, dtype=parameter.dtype))
+
+    def changed(self) -> Iterator[str]:
+        """Yield "<tap>_params" of modules whose numbers changed since the last look.
+
+        The first element of each parameter stands for it: whatever changes weights outside an
+        optimiser (a copy, an average) changes all of them.
+        """
+        for name, marks in self._marks.items():
+            now = self._mark(name)
+            if now != marks:
+                self._marks[name] = now
+                yield f"{name}_params"
+
+    def remember(self) -> None:
+        """Take what the harness or the optimiser changed as known."""
+        self._marks = {name: self._mark(name) for name in self.parameters}
+
+    def _mark(self, name: str) -> tuple[float, ...]:
+        return tuple(float(p.data.view(-1)[0]) for p in self.parameters[name] if p.numel())
+
+    def _field(self, name: str, i: int) -> str:
+        """Return the reference's number of mine's parameter i; "mine.i" when it has none."""
+        place = self._matchings[name][i]
+        return f"mine.{i}" if place is None else str(place)

@@ -1,0 +1,193 @@
+"""What optimisers do, seen from their hooks: gradients received, changes made, steps counted."""
+
+# ruff: noqa: ANN401 - the edge to watched code, whose values are of any type
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from harness.segments.tape import Arrays, Slot
+from harness.segments.values import hand_on
+
+if TYPE_CHECKING:
+    from harness.segments.runtime import Runtime
+
+# A trained parameter with the quantity prefix, field and slot of its events.
+Placed = tuple[torch.Tensor, str, str, Slot]
+
+
+class Optimisers:
+    """The hooks of every optimiser of one side.
+
+    Parameters are grouped by the tapped module that holds them, so that two optimisers over the
+    halves of a module give the same events as one over the whole. Those of no tapped module have
+    no prefix: `updates`, `grad`, `step`.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.updates = 0
+        self._counts: dict[int, tuple[int, int]] = {}
+        self._placed: list[Placed] = []
+        self._before: list[torch.Tensor] = []
+        self._kept_state: dict[str, Any] | None = None
+        self._own_rates: list[tuple[dict[str, Any], float]] = []
+        self._made: dict[int, str] = {}
+        self._rates: dict[int, tuple[torch.optim.Optimizer, list[str], list[float]]] = {}
+        self.birthplaces: dict[str, list[str]] = {}
+
+    def made(self, optimiser: Any, place: str) -> None:
+        """Remember the line on which an optimiser is made."""
+        self._made[id(optimiser)] = place
+
+    def changed(self) -> Iterator[str]:
+        """Yield what stands for learning rates that changed since the last look."""
+        for optimiser, quantities, rates in self._rates.values():
+            now = [group["lr"] for group in optimiser.param_groups]
+            if now != rates:
+                rates[:] = now
+                yield from quantities
+
+    def before(self, optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Take gradients down and hand the reference's on."""
+        del args, kwargs
+        self._runtime.event("step")
+        try:
+            self._before_step(optimiser)
+        except Exception as error:  # noqa: BLE001 - watching must never break the watched code
+            self._runtime.problem(f"optimiser step: {type(error).__name__}: {error}")
+
+    def after(self, optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Take the changes down and set the parameters to the reference's."""
+        del args, kwargs
+        try:
+            self._after_step(optimiser)
+        except Exception as error:  # noqa: BLE001 - watching must never break the watched code
+            self._runtime.problem(f"optimiser step: {type(error).__name__}: {error}")
+
+    def _before_step(self, optimiser: torch.optim.Optimizer) -> None:
+        runtime = self._runtime
+        trained = [p for g in optimiser.param_groups for p in g["params"] if p.grad is not None]
+        self._placed = [self._place(p) for p in trained]
+        self._own_rates = []
+        is_extra = self._is_extra()
+        self._kept_state = copy.deepcopy(optimiser.state_dict()) if is_extra else None
+        for name, slot, group in self._groups():
+            self._note_owner(name)
+            runtime.take(f"{name}updates", slot, {"": np.array(slot[0])})
+            self._hand_on_rate(optimiser, name, slot)
+            gradients = {field: _array(p.grad) for p, field in group}
+            known = runtime.take(f"{name}grad", slot, gradients)
+            for parameter, field in group:
+                if known and field in known:
+                    parameter.grad = hand_on(parameter.grad, {"": known[field]})
+        self._before = [p.detach().clone() for p in trained]
+        self._credit(optimiser)
+
+    def _after_step(self, optimiser: torch.optim.Optimizer) -> None:
+        before = {id(p): b for (p, *_), b in zip(self._placed, self._before, strict=True)}
+        with torch.no_grad():
+            for name, slot, group in self._groups():
+                change = {field: _array(p - before[id(p)]) for p, field in group}
+                self._runtime.take(f"{name}step", slot, change)
+                after = {field: _array(p) for p, field in group}
+                known = self._runtime.take(f"{name}after", slot, after)
+                self._set(group, known, before)
+        if self._kept_state is not None:
+            optimiser.load_state_dict(self._kept_state)
+        for group_, rate in self._own_rates:
+            group_["lr"] = rate
+        self.updates += 1
+        self._runtime.modules.remember()
+
+    def _hand_on_rate(self, optimiser: torch.optim.Optimizer, name: str, slot: Slot) -> None:
+        """Compare the learning rate and step with the reference's; it is put back afterwards."""
+        own = float(optimiser.param_groups[0]["lr"])
+        known = self._runtime.take(f"{name}learning_rate", slot, {"": np.array(own)})
+        if known is not None and not self._own_rates:
+            self._own_rates = [(group, group["lr"]) for group in optimiser.param_groups]
+            for group in optimiser.param_groups:
+                group["lr"] = float(known[""])
+
+    def _set(
+        self,
+        group: list[tuple[torch.Tensor, str]],
+        known: Arrays | None,
+        before: dict[int, torch.Tensor],
+    ) -> None:
+        """Set parameters to the reference's; a step that it did not make is undone."""
+        for parameter, field in group:
+            if known is not None and field in known and known[field].size == parameter.numel():
+                value = torch.as_tensor(known[field], dtype=parameter.dtype)
+                parameter.copy_(value.reshape(parameter.shape))
+            elif self._kept_state is not None:
+                parameter.copy_(before[id(parameter)])
+
+    def _place(self, parameter: torch.Tensor) -> Placed:
+        runtime = self._runtime
+        name, field = runtime.modules.owner_of(parameter)
+        prefix = f"{name}_" if name else ""
+        env_steps = runtime.boundary.env_steps
+        at, seen = self._counts.get(id(parameter), (-1, -1))
+        seen = seen + 1 if at == env_steps else 0
+        self._counts[id(parameter)] = (env_steps, seen)
+        return parameter, prefix, field or str(len(self._placed)), (env_steps, seen)
+
+    def _groups(self) -> Iterator[tuple[str, Slot, list[tuple[torch.Tensor, str]]]]:
+        """Yield (prefix, slot, [(parameter, field)]) of the step being taken."""
+        groups: dict[tuple[str, Slot], list[tuple[torch.Tensor, str]]] = {}
+        for i, (parameter, prefix, field, slot) in enumerate(self._placed):
+            groups.setdefault((prefix, slot), []).append((parameter, field if prefix else str(i)))
+        for (prefix, slot), group in groups.items():
+            yield prefix, slot, group
+
+    def _is_extra(self) -> bool:
+        """Return whether the reference makes no step of these parameters here."""
+        runtime = self._runtime
+        if runtime.reference is None or runtime.policy.hands_on != "all":
+            return False
+        return not any(
+            runtime.reference.at(f"{name}after", slot) for name, slot, _ in self._groups()
+        )
+
+    def _note_owner(self, prefix: str) -> None:
+        owner = prefix.removesuffix("_")
+        if owner and owner not in self._runtime.tape.owners:
+            self._runtime.tape.owners.append(owner)
+
+    def _credit(self, optimiser: torch.optim.Optimizer) -> None:
+        """Credit the lines before the step to everything that is seen at it."""
+        runtime = self._runtime
+        names = dict.fromkeys(name for name, _, _ in self._groups())
+        for name in names:
+            for kind in ("updates", "learning_rate", "grad", "step"):
+                runtime.tracer.credit_also(f"{name}{kind}")
+                runtime.sites.note(f"{name}{kind}")
+            runtime.tape.constants.setdefault(name, _constants(optimiser))
+            place = self._made.get(id(optimiser))
+            self.birthplaces[f"{name}step"] = [place] if place else []
+        if id(optimiser) not in self._rates:
+            rates = [group["lr"] for group in optimiser.param_groups]
+            self._rates[id(optimiser)] = (
+                optimiser,
+                [f"{name}learning_rate" for name in names],
+                rates,
+            )
+
+
+def _constants(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return the class and the plain options of an optimiser."""
+    options = optimiser.param_groups[0].items()
+    plain = {key: value for key, value in options if isinstance(value, (bool, int, float, tuple))}
+    return {"class": type(optimiser).__name__, **plain}
+
+
+def _array(tensor: Any) -> np.ndarray[Any, Any]:
+    if tensor.is_sparse:
+        tensor = tensor.to_dense()
+    return np.array(tensor.detach().cpu().numpy())

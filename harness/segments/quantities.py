@@ -1,0 +1,99 @@
+"""What is compared: the card's taps, and what hooks and environments say, in data-flow order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from harness.records import STAGES
+from harness.segments.boundary import ENV_ACTION, ENV_RESULT, RESETS
+from harness.segments.tape import Tape
+from harness.spec.cards.card import Card, TapRow
+
+# What one trained module gives, in data-flow order: suffix, component, stage.
+_OWNED = (
+    ("updates", "update-schedule", "sample"),
+    ("learning_rate", "lr-schedule", "gradient"),
+    ("grad", "gradient-optimiser", "gradient"),
+    ("step", "gradient-optimiser", "step"),
+)
+# How often a thing happens is itself compared for these.
+COUNTED = ("updates",)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is known of one quantity: where a difference in it sits.
+
+    Attributes:
+        is_random: drawn, so that only its shape can be compared; its value is handed on.
+        counts: the number of events is itself compared.
+        is_optional: mine may lack it. is_silent: listed only when it differs.
+        gathers: the stored tap whose rows it holds, or "".
+        is_computed: from taps alone, so that its rounding can be measured.
+    """
+
+    name: str
+    component: str
+    stage: str
+    is_random: bool = False
+    counts: bool = False
+    is_optional: bool = False
+    is_silent: bool = False
+    gathers: str = ""
+    is_computed: bool = True
+
+
+def quantities_of(card: Card, reference: Tape) -> tuple[Quantity, ...]:
+    """Return what is compared with this tape of the reference, stage by stage."""
+    found = [
+        *_of_environment(),
+        *(_of_tap(row) for row in card.taps if reference.count(row.name)),
+        *_of_owners(reference.owners),
+        *_of_modules(card, reference),
+    ]
+    return tuple(sorted(found, key=lambda quantity: STAGES.index(quantity.stage)))
+
+
+def of_untapped(mine: Tape) -> tuple[Quantity, ...]:
+    """Return what can be compared without taps: environments, and when optimisers step."""
+    del mine
+    return (
+        *_of_environment(),
+        Quantity("update_env_steps", "update-schedule", "sample", counts=True),
+    )
+
+
+def _of_environment() -> Iterator[Quantity]:
+    yield Quantity(RESETS, "seeding-determinism", "collect", counts=True, is_computed=False)
+    yield Quantity(ENV_RESULT, "env-interface", "collect", is_computed=False)
+    yield Quantity(ENV_ACTION, "action-scaling", "collect", counts=True)
+
+
+def _of_tap(row: TapRow) -> Quantity:
+    return Quantity(
+        row.name,
+        row.component,
+        row.stage,
+        is_random=row.role == "source",
+        is_computed=row.role == "check" and row.shape != "module",
+        counts=row.counts,
+        is_optional=row.is_optional,
+        gathers=row.gathers,
+    )
+
+
+def _of_owners(owners: Iterable[str]) -> Iterator[Quantity]:
+    for owner in owners:
+        for suffix, component, stage in _OWNED:
+            yield Quantity(f"{owner}_{suffix}", component, stage, counts=suffix in COUNTED)
+
+
+def _of_modules(card: Card, reference: Tape) -> Iterator[Quantity]:
+    """Yield what changes outside optimisers; of trained modules nothing should."""
+    for row in card.taps:
+        name = f"{row.name}_params"
+        if reference.count(name):
+            is_trained = row.name in reference.owners
+            component = "gradient-optimiser" if is_trained else "target-network"
+            yield Quantity(name, component, "sync", is_silent=is_trained)

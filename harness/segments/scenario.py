@@ -1,0 +1,68 @@
+"""A scenario as data: what is called, and what is perturbed."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from harness.records import Json
+from harness.side import Call
+
+SCENARIOS = Path(__file__).with_name("scenarios.toml")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One short run made to expose.
+
+    Attributes:
+        perturbed: module taps whose weights get noise on both sides.
+        reward_scale: factor on the environment's rewards, on both sides.
+        fixed: hyperparameter (or "n_envs") that mine cannot vary -> the value taken instead.
+    """
+
+    algo: str
+    name: str
+    env_id: str
+    total_timesteps: int
+    seed: int
+    n_envs: int
+    hyperparameters: Mapping[str, Json]
+    perturbed: tuple[str, ...] = ()
+    reward_scale: float = 1.0
+    fixed: Mapping[str, Json] = field(default_factory=dict)
+
+    def call(self, *, seed: int | None = None) -> Call:
+        """Return the call that both sides receive."""
+        return Call(
+            algo=self.algo,
+            env_id=self.env_id,
+            seed=self.seed if seed is None else seed,
+            total_timesteps=self.total_timesteps,
+            n_envs=self.n_envs,
+            hyperparameters=dict(self.hyperparameters),
+        )
+
+    def fixing(self, name: str, value: Json) -> Scenario:
+        """Return the scenario with a value that mine can express, on both sides."""
+        fixed = {**self.fixed, name: value}
+        if name == "n_envs":
+            return replace(self, n_envs=int(value), fixed=fixed)
+        kept = {**self.hyperparameters, name: value}
+        if value is None:
+            del kept[name]
+        return replace(self, hyperparameters=kept, fixed=fixed)
+
+
+@cache
+def scenarios() -> Mapping[str, tuple[Scenario, ...]]:
+    """Return algorithm -> its scenarios, the one that says most first."""
+    table = tomllib.loads(SCENARIOS.read_text(encoding="utf-8"))
+    return {algo: tuple(_scenario(algo, row) for row in rows) for algo, rows in table.items()}
+
+
+def _scenario(algo: str, row: Mapping[str, Json]) -> Scenario:
+    return Scenario(**{"algo": algo, **row, "perturbed": tuple(row.get("perturbed", ()))})

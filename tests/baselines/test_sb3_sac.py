@@ -30,7 +30,7 @@ ENV_ID = "probes/ExposingBox-v0"
 EXPOSING = {
     "learning_rate": "lin_0.004",
     "buffer_size": 150,
-    "learning_starts": 50,
+    "learning_starts": 51,  # a whole number of rounds: the first update is a round later
     "batch_size": 16,
     "tau": 0.3,
     "gamma": 0.93,

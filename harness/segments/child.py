@@ -134,7 +134,9 @@ class _Trial:
 def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) -> dict[str, Any]:
     quantities = quantities_of(card(scenario.algo), recorded.tape)
     call = scenario.call(seed=scenario.seed + AGAIN_SEED)
-    again = play(sides.reference, call, reference=recorded.tape, policy=sides.policy, is_wide=True)
+    again = play(
+        sides.reference, call, reference=recorded.tape, policy=replace(sides.policy, is_wide=True)
+    )
     computed = [quantity.name for quantity in quantities if quantity.is_computed]
     floors = {} if again.error else floors_of(recorded.tape, again.tape, computed)
     is_whole = mine.tape.env_steps >= scenario.total_timesteps

@@ -84,13 +84,14 @@ def _draws(row: TapRow, tapes: Tapes) -> tuple[_Events, str]:
     events = _Events()
     for slot, known in tapes.known.of(row.name).items():
         others = (tapes.again.at(row.name, slot), tapes.mine.at(row.name, slot))
-        arrays = [_flat(event, kind) for event in (known, *others) if event is not None]
-        if len(arrays) != len(tapes) or not _is_alike(arrays):
+        found = [_flat(event, kind) for event in (known, *others) if event is not None]
+        if len(found) != len(tapes) or any(one.size != found[0].size for one in found):
             continue
+        arrays = [one.reshape(found[0].shape) for one in found]
         events.known.append(arrays[0])
         events.again.append(arrays[1])
         events.mine.append(arrays[2])
-        _add_context(events, kind, slot, known, tapes.known)
+        _add_context(events, row, known, tapes.known)
     return events, kind
 
 
@@ -100,25 +101,21 @@ def _flat(event: Event, kind: str) -> Array:
     if kind == "permutation" and len(arrays) > 1:
         return np.stack([event.arrays["step"].ravel(), event.arrays["env"].ravel()], axis=-1)
     array = arrays[0]
-    return array.ravel() if kind in ("categorical", "indices") else array
+    if kind in ("categorical", "indices"):
+        return array.ravel()
+    return array[:, np.newaxis] if kind == "noise" and array.ndim == 1 else array
 
 
-def _is_alike(arrays: Sequence[Array]) -> bool:
-    first = arrays[0]
-    return all(array.size == first.size and array.size for array in arrays) and all(
-        array.shape == first.shape for array in arrays
-    )
-
-
-def _add_context(events: _Events, kind: str, slot: Slot, known: Event, tape: Tape) -> None:
-    if kind == "indices":
+def _add_context(events: _Events, row: TapRow, known: Event, tape: Tape) -> None:
+    """Add what a draw is judged by; noise of a minibatch belongs to no episode."""
+    if row.draws == "indices":
         events.capacity.append(_stored(tape, known.env_step))
-    elif kind == "permutation":
-        rows, epochs = _epochs(tape, events, known)
+    elif row.draws == "permutation":
+        rows, epoch = _epochs(tape, events, known)
         events.capacity.append(rows)
-        events.groups.append(epochs)
-    elif kind in ("continuous", "noise"):
-        events.groups.append(slot[0] if kind == "noise" else _episode(tape, known.env_step))
+        events.groups.append(epoch)
+    elif row.clock == "env_step" and events.known[-1].dtype.kind == "f":
+        events.groups.append(_episode(tape, known.env_step))
 
 
 def _stored(tape: Tape, env_step: int) -> int:

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from harness.segments.matching import Matching, candidates
-from harness.segments.tape import Arrays, Tape
+from harness.segments.noise import FLOAT32_UNIT
+from harness.segments.tape import Arrays
 
 
 class Modules:
@@ -26,8 +27,7 @@ class Modules:
         called: taps of modules that computed something since it was last emptied.
     """
 
-    def __init__(self, reference: Tape | None, choices: Mapping[str, int]) -> None:
-        self._reference = reference
+    def __init__(self, choices: Mapping[str, int]) -> None:
         self._choices = choices
         self._matchings: dict[str, Matching] = {}
         self._owners: dict[int, tuple[str, str]] = {}
@@ -57,8 +57,8 @@ class Modules:
             return True
         return isinstance(value, torch.Tensor) and value.is_leaf and value.requires_grad
 
-    def register(self, name: str, value: Any) -> str:
-        """Take a module's parameters in; return what is wrong with it, or ""."""
+    def register(self, name: str, value: Any, known: Arrays | None) -> None:
+        """Take a module's parameters in; `known` are those of the reference, when replaying."""
         if isinstance(value, torch.nn.Module):
             parameters: list[torch.Tensor] = list(value.parameters())
             places = (self._made.get(id(part), "") for part in value.modules())
@@ -67,16 +67,13 @@ class Modules:
         else:
             parameters = [value]
         shapes = [tuple(p.shape) for p in parameters]
-        known = self._reference.of(name) if self._reference else {}
-        first = next(iter(known.values()), None)
-        theirs = [array.shape for array in first.arrays.values()] if first else shapes
+        theirs = shapes if known is None else [array.shape for array in known.values()]
         found = candidates(shapes, theirs)
         self.n_candidates[name] = len(found)
         self._matchings[name] = found[self._choices.get(name, 0) % len(found)]
         self.parameters[name] = parameters
         for i, parameter in enumerate(parameters):
             self._owners.setdefault(id(parameter), (name, self._field(name, i)))
-        return ""
 
     def owner_of(self, parameter: torch.Tensor) -> tuple[str, str]:
         """Return (tap, field) of a parameter; ("", "") when no tapped module holds it."""
@@ -97,6 +94,14 @@ class Modules:
                 if array is not None and array.size == parameter.numel():
                     value = torch.as_tensor(array, dtype=parameter.dtype)
                     parameter.copy_(value.reshape(parameter.shape))
+
+    def nudge(self, parameters: Iterable[torch.Tensor], rng: np.random.Generator) -> None:
+        """Move every number by one unit in its last place, up, down or not at all."""
+        with torch.no_grad():
+            for parameter in parameters:
+                signs = rng.integers(-1, 2, size=tuple(parameter.shape))
+                unit = torch.as_tensor(signs * FLOAT32_UNIT, dtype=parameter.dtype)
+                parameter.add_(parameter * unit)
 
     def perturb(self, name: str, rng: np.random.Generator, spread: float) -> None:
         """Add normal noise of the given spread to a module's parameters."""

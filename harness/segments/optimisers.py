@@ -98,6 +98,7 @@ class Optimisers:
                 after = {field: _array(p) for p, field in group}
                 known = self._runtime.take(f"{name}after", slot, after)
                 self._set(group, known, before)
+                self._runtime.nudge(parameter for parameter, _ in group)
         if self._kept_state is not None:
             optimiser.load_state_dict(self._kept_state)
         for group_, rate in self._own_rates:

@@ -16,11 +16,10 @@ import torch
 
 from harness.records import SideSpec
 from harness.run.load import load_side
-from harness.segments.runtime import Policy, Runtime, StopReplay
+from harness.segments.runtime import Keep, Known, Policy, Runtime, StopReplay
 from harness.segments.tape import Tape
 from harness.segments.widen import widened
 from harness.side import Call, UnsupportedHyperparameter
-from harness.spec.cards import card
 
 # Numbers the plays of this process.
 _PLAYS = itertools.count(1_000_003)
@@ -51,17 +50,25 @@ def play(
     side: SideSpec,
     call: Call,
     *,
-    reference: Tape | None = None,
+    reference: Known | None = None,
     policy: Policy | None = None,
-    is_wide: bool = False,
+    keep: Keep | None = None,
 ) -> Played:
-    """Run one side once under the harness; whatever leaves the side becomes words."""
+    """Run one side once under the harness; whatever leaves the side becomes words.
+
+    Args:
+        keep: receives the events instead of the tape.
+    """
     _forget_seeds()
     runtime = Runtime(
-        card(call.algo), call, side_file=side.file, reference=reference, policy=policy
+        call,
+        side_file=side.file,
+        reference=reference,
+        policy=policy,
+        keep=keep,
     )
     try:
-        with runtime.watching(), widened() if is_wide else nullcontext():
+        with runtime.watching(), widened() if runtime.policy.is_wide else nullcontext():
             load_side(side)(call)
     except StopReplay:
         return Played(runtime)

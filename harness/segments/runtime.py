@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from harness.segments.optimisers import Optimisers
 from harness.segments.tape import Arrays, Event, Slot, Tape, put
 from harness.segments.values import arrays_of, hand_on
 from harness.side import Call
-from harness.spec.cards.card import Card
+from harness.spec.cards import card
 
 # Spread of what perturbs the weights of a module: as large as weights themselves are.
 PERTURBATION = 0.3
@@ -37,6 +37,17 @@ PERTURBATION = 0.3
 
 class StopReplay(BaseException):
     """Ends a side early, from inside a tap: what follows is of no interest."""
+
+
+class Known(Protocol):
+    """Where the reference's events are looked up: a tape in memory, or one read from a file."""
+
+    def at(self, name: str, slot: Slot) -> Event | None:
+        """Return the event of a quantity at a slot; None when there is none."""
+
+
+# Receives every event of a side, with the reference's event at the same place.
+Keep = Callable[[str, Slot, Event, Event | None], None]
 
 
 @dataclass(frozen=True)
@@ -47,18 +58,23 @@ class Policy:
         perturbed: module taps whose weights get noise when recorded, from `perturbation_seed`.
         reward_scale: factor on the environment's rewards when recorded.
         hands_on: "all" taps and steps, "sources" alone, or "none".
+        also: checks that are handed on as sources are.
+        nudge_seed: after every optimiser step, move each weight by one unit in the last place.
         stop_after: env steps after which the side is ended; None: never.
         choices: module tap -> which of its candidate matchings to use.
-        traced: folders whose lines are traced.
+        traced: folders whose lines are traced. is_wide: compute in float64.
     """
 
     perturbed: tuple[str, ...] = ()
     perturbation_seed: int = 0
     reward_scale: float = 1.0
     hands_on: str = "all"
+    also: tuple[str, ...] = ()
+    nudge_seed: int | None = None
     stop_after: int | None = None
     choices: Mapping[str, int] = field(default_factory=dict)
     traced: tuple[Path, ...] = ()
+    is_wide: bool = False
 
 
 class Runtime:
@@ -76,25 +92,26 @@ class Runtime:
 
     def __init__(
         self,
-        card: Card,
         call: Call,
         *,
         side_file: str | None,
-        reference: Tape | None = None,
+        reference: Known | None = None,
         policy: Policy | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self.tape = Tape(capacity=int(call.hyperparameters.get("buffer_size", 0)))
         self.policy = policy or Policy()
         self.reference = reference
+        self._keep = keep or self._put
         self.sites = Sites(side_file)
         self.tracer = Tracer(self.policy.traced)
         self.callers: dict[str, set[str]] = {}
-        self._rows = {row.name: row for row in card.taps}
-        self._rng = np.random.default_rng(self.policy.perturbation_seed)
+        self._rows = {row.name: row for row in card(call.algo).taps}
+        self._rng = np.random.default_rng(self.policy.nudge_seed or self.policy.perturbation_seed)
         self._counts: dict[str, tuple[int, int]] = {}
         self._checks = 0  # of modules, since the env step count changed
         self._checked_at = -1
-        self.modules = Modules(reference, self.policy.choices)
+        self.modules = Modules(self.policy.choices)
         self.boundary = Boundary(
             call,
             take=self._take_at_boundary,
@@ -103,6 +120,10 @@ class Runtime:
             reward_scale=self.policy.reward_scale,
         )
         self.optimisers = Optimisers(self)
+
+    def _put(self, name: str, slot: Slot, event: Event, known: Event | None) -> None:
+        del known
+        put(self.tape, name, slot, event)
 
     @contextmanager
     def watching(self) -> Iterator[Tape]:
@@ -171,16 +192,18 @@ class Runtime:
     ) -> Arrays | None:
         """Put an event down; return the reference's arrays at the same place, to be handed on."""
         event = Event(arrays, self.boundary.env_steps, self.optimisers.updates)
-        put(self.tape, name, slot, event)
+        known = self.reference.at(name, slot) if self.reference else None
+        self._keep(name, slot, event, known)
         hands_on = self.policy.hands_on
-        if (
-            self.reference is None
-            or hands_on == "none"
-            or (hands_on == "sources" and not is_source)
-        ):
-            return None
-        known = self.reference.at(name, slot)
-        return known.arrays if known else None
+        is_handed = hands_on == "all" or (
+            hands_on == "sources" and (is_source or name in self.policy.also)
+        )
+        return known.arrays if known and is_handed else None
+
+    def nudge(self, parameters: Iterable[torch.Tensor]) -> None:
+        """Move what an optimiser has just set, when the policy asks for it."""
+        if self.policy.nudge_seed is not None:
+            self.modules.nudge(parameters, self._rng)
 
     def check_modules(self) -> None:
         """Take down and hand on every tapped module, before an update."""
@@ -206,9 +229,8 @@ class Runtime:
         return value if known is None else hand_on(value, known)
 
     def _handle_module(self, name: str, value: Any, slot: Slot) -> Any:
-        problem = self.modules.register(name, value)
-        if problem:
-            self.problem(problem)
+        event = self.reference.at(name, slot) if self.reference else None
+        self.modules.register(name, value, event.arrays if event else None)
         if self.reference is None and name in self.policy.perturbed:
             self.modules.perturb(name, self._rng, PERTURBATION)
         known = self.take(name, slot, self.modules.arrays(name), is_source=True)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from harness.records import REPORT_SCHEMA, Json
+from harness.records import REPORT_SCHEMA, Json, Outcome, Role
+from harness.waiver import WaiverRow
 
 if TYPE_CHECKING:
     from harness.records import Curves
@@ -47,6 +48,7 @@ class MetricTest:
             None when it could not be computed (`reason` says why).
         significant: checkpoint index ranges [first, last] that stay significant after every
             adjustment (time, metrics, environments, looks).
+        waived: why the difference is allowed, when a waiver says so; in every row likewise.
         onset: where the difference begins, when significant.
         effect: mean of mine - reference over the significant stretch, or over all checkpoints.
     """
@@ -62,6 +64,7 @@ class MetricTest:
     onset: Onset | None = None
     effect: float | None = None
     reason: str = ""
+    waived: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class FactRow:
     is_equal: bool
     decides: bool
     hint: str = ""
+    waived: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ class SanityRow:
     component: str
     passed: bool
     detail: str = ""
+    waived: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,7 @@ class SegmentRow:
     """One stretch of code, ending at a tap, tested alone.
 
     Attributes:
+        status: "convention": differs by a factor or offset that nothing else inherits; no failure.
         n_events: compared. n_failed: of these. missing, extra: events that only the reference, or
             only mine, has.
         size: largest error in noise floors. share: of elements off, in the first failing event.
@@ -153,7 +159,7 @@ class SegmentRow:
     tap: str
     component: str
     stage: str
-    status: Literal["passed", "failed", "not exercised", "unobserved"]
+    status: Literal["passed", "failed", "not exercised", "unobserved", "convention"]
     n_events: int = 0
     n_failed: int = 0
     missing: int = 0
@@ -270,7 +276,7 @@ class Finding:
     """One established divergence, ready to be acted on.
 
     Attributes:
-        level: "fact", "sanity", "trace", "curve" (later: "segment", "draw", "twin", "probe").
+        level: "fact", "segment", "draw", "twin", "sanity", "probe", "trace" or "curve".
         summary: one sentence with size and place. look_next: one sentence.
         onset: env steps, or None for findings without time.
     """
@@ -284,6 +290,41 @@ class Finding:
     onset: Onset | None = None
     mine_place: str = ""
     reference_place: str = ""
+
+
+@dataclass(frozen=True)
+class PreflightRun:
+    """The beginning of one run, up to its first updates, and what was seen of it.
+
+    Attributes:
+        outcome: DONE, UNSUPPORTED, CRASHED, UNOBSERVED, HUNG or KILLED. message: one sentence for
+            people; empty for DONE. facts: as in a trace, without those about whole runs.
+    """
+
+    role: Role
+    env_id: str
+    seed: int
+    outcome: Outcome
+    message: str = ""
+    stderr_tail: tuple[str, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class PreflightResult:
+    """What both sides really use, seen before anything trains."""
+
+    runs: tuple[PreflightRun, ...] = ()
+    seconds: float = 0.0
+
+    def facts_of(self, role: Role, env_id: str) -> dict[int, Mapping[str, Json]]:
+        """Return seed -> facts of one side on one environment, of runs that were seen."""
+        return {
+            run.seed: run.facts
+            for run in self.runs
+            if (run.role, run.env_id) == (role, env_id) and run.outcome is Outcome.DONE
+        }
 
 
 @dataclass(frozen=True)
@@ -337,6 +378,7 @@ class Judgement:
         segment_events: event -> how often the scenarios exercised it.
         draws: tests of random draws, one per source and kind of feature.
         twins: whole training runs under the reference's draws, one per environment.
+        waivers: what became of every declared deviation.
     """
 
     verdict: Verdict
@@ -367,6 +409,7 @@ class Judgement:
     segment_events: Mapping[str, int] = field(default_factory=dict)
     draws: tuple[DrawRow, ...] = ()
     twins: tuple[TwinRow, ...] = ()
+    waivers: tuple[WaiverRow, ...] = ()
     schema_version: int = REPORT_SCHEMA
 
 

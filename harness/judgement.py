@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from harness.records import REPORT_SCHEMA, Json, Outcome, Role
+from harness.records import REPORT_SCHEMA, Json
 from harness.waiver import WaiverRow
 
 if TYPE_CHECKING:
@@ -290,41 +290,6 @@ class Finding:
     onset: Onset | None = None
     mine_place: str = ""
     reference_place: str = ""
-
-
-@dataclass(frozen=True)
-class PreflightRun:
-    """The beginning of one run, up to its first updates, and what was seen of it.
-
-    Attributes:
-        outcome: DONE, UNSUPPORTED, CRASHED, UNOBSERVED, HUNG or KILLED. message: one sentence for
-            people; empty for DONE. facts: as in a trace, without those about whole runs.
-    """
-
-    role: Role
-    env_id: str
-    seed: int
-    outcome: Outcome
-    message: str = ""
-    stderr_tail: tuple[str, ...] = ()
-    facts: Mapping[str, Json] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class PreflightResult:
-    """What both sides really use, seen before anything trains."""
-
-    runs: tuple[PreflightRun, ...] = ()
-    seconds: float = 0.0
-
-    def facts_of(self, role: Role, env_id: str) -> dict[int, Mapping[str, Json]]:
-        """Return seed -> facts of one side on one environment, of runs that were seen."""
-        return {
-            run.seed: run.facts
-            for run in self.runs
-            if (run.role, run.env_id) == (role, env_id) and run.outcome is Outcome.DONE
-        }
 
 
 @dataclass(frozen=True)

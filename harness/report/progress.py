@@ -18,6 +18,7 @@ from harness.report.text import terminal as clean
 
 LINE_SHARE = 0.25  # a plain line at every quarter of a run ...
 LINE_SECONDS = 30.0  # ... or after this many seconds without one
+MAX_STAGE = 400  # characters of the line of a finished stage
 _BAR_WIDTH = 18
 
 
@@ -67,6 +68,11 @@ def finished_text(record: RunRecord, seconds: float) -> str:
     return f"{text}; {clean(record.message, 300)}" if record.message else text
 
 
+def stage_text(line: str) -> str:
+    """Return the line of a finished stage, safe for a terminal."""
+    return clean(line, MAX_STAGE)
+
+
 @dataclass
 class _Watched:
     """What is known of a run in flight; times are seconds of `time.monotonic`."""
@@ -86,6 +92,9 @@ class _Nothing:
         """Ignore."""
 
     def finished(self, record: RunRecord) -> None:
+        """Ignore."""
+
+    def stage(self, line: str) -> None:
         """Ignore."""
 
     def __enter__(self) -> Self:
@@ -135,6 +144,11 @@ class _Lines:
             self._n_finished += 1
             total = "" if self._total is None else f"/{self._total}"
             self._say(f"[{self._n_finished}{total}] {finished_text(record, seconds)}")
+
+    def stage(self, line: str) -> None:
+        """Write the line."""
+        with self._lock:
+            self._say(stage_text(line))
 
     def _say(self, text: str) -> None:
         """Write one line, never wrapped, never interpreted."""
@@ -202,6 +216,11 @@ class _Bars:
         line = Text(finished_text(record, time.monotonic() - started_s), style=style)
         self._bars.console.print(line, soft_wrap=True, highlight=False)
         self._bars.advance(self._total)
+
+    def stage(self, line: str) -> None:
+        """Write the line above the bars."""
+        text = Text(stage_text(line), style="bold")
+        self._bars.console.print(text, soft_wrap=True, highlight=False)
 
     def __enter__(self) -> Self:
         """Begin to draw."""

@@ -32,6 +32,7 @@ class FactGroup:
     component: str
     mine: str
     reference: str
+    waived: str
     hint: str
     decides: bool
     env_ids: tuple[str, ...]
@@ -84,21 +85,21 @@ def endpoint(env: EnvJudgement, name: str) -> EndpointTest | None:
 
 def fact_groups(facts: Sequence[FactRow]) -> tuple[FactGroup, ...]:
     """Return the facts that differ, equal differences of several environments as one."""
-    groups: dict[tuple[str, str, str, str], list[FactRow]] = {}
+    groups: dict[tuple[str, str, str, str, str], list[FactRow]] = {}
     for fact in facts:
         if not fact.is_equal:
-            key = (fact.name, fact.component, fact.mine, fact.reference)
+            key = (fact.name, fact.component, fact.mine, fact.reference, fact.waived)
             groups.setdefault(key, []).append(fact)
     found = [
         FactGroup(
-            *(rows[0].name, rows[0].component, rows[0].mine, rows[0].reference),
+            *key,
             hint=next((row.hint for row in rows if row.hint), ""),
             decides=any(row.decides for row in rows),
             env_ids=tuple(dict.fromkeys(row.env_id for row in rows)),
         )
-        for rows in groups.values()
+        for key, rows in groups.items()
     ]
-    return tuple(sorted(found, key=lambda group: not group.decides))
+    return tuple(sorted(found, key=lambda group: (not group.decides, bool(group.waived))))
 
 
 def failed_checks(sanity: Sequence[SanityRow]) -> tuple[SanityRow, ...]:

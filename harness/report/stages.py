@@ -1,0 +1,69 @@
+"""One line per finished stage before the training, to be shown at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.judgement import DrawRow, FactRow, SegmentsResult, TwinRow
+from harness.report import replay, words
+from harness.report.summary import fact_groups
+
+MAX_NAMES = 6  # names in one line; the report holds them all
+
+
+def facts_line(facts: Sequence[FactRow]) -> str:
+    """Return what came of the facts.
+
+    >>> facts_line([FactRow("net_arch", "X-v0", "network-architecture", "[8]", "[8]", True, True)])
+    'facts: 1 compared, all agree'
+    """
+    said = f"facts: {len(facts):,} compared"
+    groups = fact_groups(facts)
+    deciding = [group.name for group in groups if group.decides and not group.waived]
+    waived = [group.name for group in groups if group.decides and group.waived]
+    n_notes = sum(not group.decides for group in groups)
+    said += f", {len(deciding)} DIFFER: {_some(deciding)}" if deciding else ""
+    said += f", {len(waived)} waived: {_some(waived)}" if waived else ""
+    said += f", {n_notes} differ and decide nothing" if n_notes else ""
+    return said if groups else f"{said}, all agree"
+
+
+def segments_line(found: SegmentsResult) -> str:
+    """Return what came of the stretches of code that were tested alone."""
+    if not found.rows:
+        return f"segments: nothing was compared: {found.reason}"
+    total = len(found.rows)
+    parts = [f"segments: {len(replay.of_outcome(found.rows, 'passed'))} of {total} passed"]
+    for key in ("failed", "waived", "convention", "unobserved", "not exercised"):
+        rows = replay.of_outcome(found.rows, key)
+        if rows:
+            named = _some([row.tap for row in rows])
+            parts.append(f"{len(rows)} {replay.OUTCOMES[key]}: {named}")
+    return "; ".join(parts)
+
+
+def draws_line(draws: Sequence[DrawRow]) -> str:
+    """Return what came of the draw tests."""
+    groups = replay.draw_groups(draws)
+    if not groups:
+        return "draws: none were tested"
+    said = f"draws: {words.counted(len(groups), 'source')}"
+    differing = [g.source for g in groups if any(not row.waived for row in g.rejected)]
+    waived = [g.source for g in groups if g.rejected and g.source not in differing]
+    if differing:
+        said += f", {len(differing)} DIFFER: {_some(differing)}"
+    elif not waived:
+        said += ", none differs"
+    return f"{said}, {len(waived)} waived: {_some(waived)}" if waived else said
+
+
+def twin_line(twin: TwinRow) -> str:
+    """Return what came of one twin run."""
+    return f"twin: {replay.twin_sentence(twin)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    unique = list(dict.fromkeys(names))
+    more = f" and {len(unique) - MAX_NAMES} more" if len(unique) > MAX_NAMES else ""
+    return ", ".join(unique[:MAX_NAMES]) + more

@@ -63,7 +63,7 @@ def main(run_json: str, work_dir: str) -> int:
     """
     pid = os.getpid()
     try:
-        _prepare_process()
+        prepare_process()
         failure = _train(run_json, Path(work_dir))
     except SystemExit as request:
         _stop_if_forked(pid)
@@ -104,7 +104,7 @@ def _train(run_json: str, work_dir: Path) -> Failure | None:
     writer = TraceWriter(work_dir)
     with Observation(run, writer) as observation:
         side = load_side(run.side)
-        side(_call_of(run))
+        side(call_of(run))
         _stop_if_forked(pid)
     reason = observation.unobserved_reason()
     if reason is not None:
@@ -119,7 +119,8 @@ def _train(run_json: str, work_dir: Path) -> Failure | None:
     return None
 
 
-def _call_of(run: RunSpec) -> Call:
+def call_of(run: RunSpec) -> Call:
+    """Return what the side is called with."""
     return Call(
         algo=run.algo,
         env_id=run.env_id,
@@ -131,7 +132,7 @@ def _call_of(run: RunSpec) -> Call:
     )
 
 
-def _prepare_process() -> None:
+def prepare_process() -> None:
     """Make this fork equal to a fresh interpreter with one thread, and ready to say where it hangs.
 
     A fresh interpreter draws numpy's global generator from the system's entropy; a fork would

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import ref as weakref
 
 import gymnasium
 import numpy as np
@@ -23,6 +25,9 @@ SAMPLES_PER_POINT = 5
 
 NUMERIC_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
+# Arguments of environments that change what is shown, never what happens.
+NOT_DYNAMICS = frozenset({"render_mode", "screen_size"})
+
 UNDECIDED, AUXILIARY = -1, -2
 
 
@@ -35,6 +40,7 @@ class EnvRecord:
             AUXILIARY (evaluation, wrong id, more than n_envs). is_muted: part of another one.
         first_reset_seed: last seed given before the first step.
         is_freshly_seeded: a seed was given since the last step; another one counts no more.
+        outer: wrappers that the side put around it, in the order in which they were made.
     """
 
     env_id: str
@@ -49,6 +55,7 @@ class EnvRecord:
     n_seeded_resets: int = 0
     first_reset_seed: int | None = None
     is_freshly_seeded: bool = False
+    outer: list[weakref[Any]] = field(default_factory=list)
 
 
 class BoundaryWatch(Protocol):
@@ -209,6 +216,7 @@ class EnvWatch:
             self.auxiliary_ids.append(record.env_id)
             return False
         record.index = len(self._training)
+        record.description = {**record.description, **_around(record)}
         self._training.append(record)
         return True
 
@@ -257,7 +265,8 @@ def record_of(env: gymnasium.Env[Any, Any], *, wanted: str) -> EnvRecord:
         description={
             **_spaces_of(env.observation_space, env.action_space),
             "wrapper_stack": _stack(env),
-            "time_limit": _time_limit(env),
+            "time_limit": min(_limits(_layers(env)), default=None),
+            "env_kwargs": _kwargs_of(bare),
         },
         has_numeric_actions=isinstance(env.action_space, NUMERIC_SPACES),
     )
@@ -319,14 +328,39 @@ def _stack(env: gymnasium.Env[Any, Any]) -> list[str]:
     return [type(layer).__name__ for layer in _layers(env)]
 
 
-def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
-    """Return the smallest limit of the TimeLimit wrappers, env steps; None without one."""
-    limits = [
+def _limits(layers: Sequence[Any]) -> list[int]:
+    """Return the limits of the TimeLimit wrappers among them, env steps."""
+    return [
         int(layer._max_episode_steps)  # gymnasium has no public name for it
-        for layer in _layers(env)
+        for layer in layers
         if isinstance(layer, gymnasium.wrappers.TimeLimit)
     ]
-    return min(limits, default=None)
+
+
+def _around(record: EnvRecord) -> dict[str, Json]:
+    """Return what the side's own wrappers add to the description; the last made is outermost."""
+    outer = [wrapper for made in reversed(record.outer) if (wrapper := made()) is not None]
+    limits = [*_limits(outer), record.description.get("time_limit")]
+    return {
+        "outer_wrappers": [type(wrapper).__name__ for wrapper in outer],
+        "time_limit": min((limit for limit in limits if limit is not None), default=None),
+    }
+
+
+def _kwargs_of(bare: gymnasium.Env[Any, Any]) -> dict[str, Json]:
+    """Return the values of the arguments that an environment was made with, defaults included."""
+    try:
+        parameters = [*inspect.signature(type(bare)).parameters.values()]
+    except (TypeError, ValueError):  # no Python signature
+        parameters = []
+    named = {p.name: p.default for p in parameters if p.default is not p.empty}
+    given = named | dict(bare.spec.kwargs if bare.spec is not None else {})
+    return {name: _plain(value) for name, value in given.items() if name not in NOT_DYNAMICS}
+
+
+def _plain(value: Any) -> Json:
+    is_plain = value is None or isinstance(value, (bool, int, float, str))
+    return value if is_plain else repr(value)
 
 
 def _id_of_class(cls: type, wanted: str) -> str:

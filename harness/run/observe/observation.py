@@ -1,5 +1,7 @@
 """One watched training run: everything that is observed of it, joined."""
 
+# ruff: noqa: ANN401 - the edge to watched code, whose values are of any type
+
 from __future__ import annotations
 
 import os
@@ -90,6 +92,15 @@ class Observation:
     def updates(self) -> int:
         """Updates made, summed over optimisers."""
         return self._clock.updates
+
+    @property
+    def fault(self) -> str:
+        """The first error of the watching itself, or ""."""
+        return self._fault.message
+
+    def handle(self, name: str, value: Any) -> Any:
+        """Observe one tapped value and return it, as `tap` does inside the context."""
+        return self._taps.handle(name, value)
 
     def facts(self) -> dict[str, Json]:
         """Return the exact observations by name; complete after the context has ended."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import gymnasium
 import torch
@@ -21,7 +21,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from harness.run.observe.environments import BoundaryWatch, layers_observed
+from harness.run.observe.environments import BoundaryWatch, EnvRecord, layers_observed
 from harness.run.observe.optimisers import OptimiserWatch
 from harness.run.observe.wrappers import ObservedEnv, ObservedVectorEnv, VectorRecord
 
@@ -110,6 +110,7 @@ def watch_environments(patches: Patches, watch: BoundaryWatch) -> None:
     patches.replace_everywhere(registration, "make_vec", make_vec)
     _watch_sync(patches, watch)
     _watch_async(patches, watch)
+    _watch_wrappers(patches)
 
 
 def observed(env: gymnasium.Env[Any, Any], watch: BoundaryWatch) -> ObservedEnv:
@@ -147,6 +148,32 @@ def _watch_sync(patches: Patches, watch: BoundaryWatch) -> None:
 
     patches.replace(SyncVectorEnv, "__init__", init)
     patches.replace(SyncVectorEnv, "step", step)
+
+
+def _watch_wrappers(patches: Patches) -> None:
+    """Note the wrappers that a side puts around observed environments."""
+
+    def init(original: Callable[..., Any]) -> Callable[..., Any]:
+        def initialised(wrapper: Any, *args: Any, **kwargs: Any) -> None:
+            original(wrapper, *args, **kwargs)
+            if not isinstance(wrapper, ObservedEnv):
+                for record in _records_within(wrapper):
+                    record.outer.append(ref(wrapper))
+
+        return initialised
+
+    patches.replace(gymnasium.Wrapper, "__init__", init)
+    patches.replace(gymnasium.vector.VectorWrapper, "__init__", init)
+
+
+def _records_within(wrapper: Any) -> list[EnvRecord]:
+    """Return the records of the observed environments below a wrapper, where they can be seen."""
+    inner = wrapper.env
+    while isinstance(inner, gymnasium.vector.VectorWrapper):
+        inner = inner.env
+    singles = inner.envs if isinstance(inner, SyncVectorEnv) else [inner]
+    seen = [layers_observed(env, ObservedEnv) for env in singles]
+    return [found[0].record for found in seen if found]
 
 
 def _watch_async(patches: Patches, watch: BoundaryWatch) -> None:

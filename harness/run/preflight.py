@@ -1,0 +1,128 @@
+"""Pre-flight: both sides begun as for a whole run and ended after their first updates.
+
+What each side really uses is seen in about a second, the values that nobody set among it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.codec import from_plain, to_plain
+from harness.preflight import PreflightResult, PreflightRun
+from harness.records import Json, Outcome, Role, RunSpec
+from harness.run.supervisor import ENVIRONMENT
+
+# Version of an answer; part of its key.
+PREFLIGHT_SCHEMA = 1
+# A side that neither trains nor ends, seconds; and the imports of the process that forks the runs.
+TIME_LIMIT_S, IMPORTS_S = 30.0, 60.0
+# Facts that may vary with the draws (a round that ends with an episode): where mine differs in one,
+# so many further seeds of the reference say whether its own agree.
+MAY_VARY = ("first_update_env_step", "first_round_updates", "seeded_resets")
+FURTHER_SEEDS = (10_007, 20_011, 30_011)
+# Run inside the child's interpreter: this process's import path, then the child.
+BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from harness.run.preflight_child import main; sys.exit(main(sys.argv[2:]))"
+)
+
+Planned = tuple[Role, RunSpec]
+
+
+def preflight_key(runs: Sequence[Planned]) -> str:
+    """Return the hash of everything that can change the answer."""
+    content = [PREFLIGHT_SCHEMA, *([role, run.key] for role, run in runs)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def preflight(
+    runs: Sequence[Planned], *, jobs: int, time_limit_s: float = TIME_LIMIT_S
+) -> PreflightResult:
+    """Begin the runs, end them after their first updates, return what was seen of them.
+
+    Never raises for what a side does: each run says in its outcome what became of it.
+
+    Args:
+        runs: per environment mine with one seed, the reference with two or more. jobs: at once.
+        time_limit_s: of one run that does not come to its first update.
+    """
+    started_s = time.monotonic()
+    found = _begin(runs, jobs=jobs, time_limit_s=time_limit_s)
+    further = _further(runs, found)
+    if further:
+        found = (*found, *_begin(further, jobs=jobs, time_limit_s=time_limit_s))
+    return PreflightResult(found, time.monotonic() - started_s)
+
+
+def _further(runs: Sequence[Planned], found: Sequence[PreflightRun]) -> list[Planned]:
+    """Return more seeds of the reference where only draws may have made a difference."""
+    result = PreflightResult(tuple(found))
+    further: list[Planned] = []
+    for env_id in dict.fromkeys(run.env_id for _, run in runs):
+        mine, reference = (
+            [*result.facts_of(role, env_id).values()] for role in ("mine", "reference")
+        )
+        if mine and reference and any(_differs(name, mine, reference) for name in MAY_VARY):
+            first = next(r for role, r in runs if (role, r.env_id) == ("reference", env_id))
+            seeds = (first.seed + distance for distance in FURTHER_SEEDS)
+            further += [("reference", replace(first, seed=seed)) for seed in seeds]
+    return further
+
+
+def _differs(
+    name: str, mine: Sequence[Mapping[str, Json]], reference: Sequence[Mapping[str, Json]]
+) -> bool:
+    first = reference[0].get(name)
+    is_constant = all(facts.get(name) == first for facts in reference)
+    return is_constant and any(facts.get(name) != first for facts in mine)
+
+
+def _begin(runs: Sequence[Planned], *, jobs: int, time_limit_s: float) -> tuple[PreflightRun, ...]:
+    """Begin the runs in a child process; without an answer of it, every run has crashed."""
+    request = {
+        "runs": [to_plain(run) for _, run in runs],
+        "jobs": jobs,
+        "time_limit_s": time_limit_s,
+    }
+    limit_s = IMPORTS_S + time_limit_s * len(runs)
+    with tempfile.TemporaryDirectory(prefix="preflight-") as folder:
+        asked, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
+        asked.write_text(json.dumps(request), encoding="utf-8")
+        failure = _call_child(asked, answer, limit_s)
+        if failure:
+            answers = [{"outcome": Outcome.CRASHED.value, "message": failure}] * len(runs)
+        else:
+            answers = json.loads(answer.read_text(encoding="utf-8"))
+    return tuple(
+        from_plain(PreflightRun, {"role": role, "env_id": run.env_id, "seed": run.seed, **one})
+        for (role, run), one in zip(runs, answers, strict=True)
+    )
+
+
+def _call_child(asked: Path, answer: Path, limit_s: float) -> str:
+    """Run the child; return why there is no answer, or "" when there is one."""
+    path = json.dumps([entry or os.getcwd() for entry in sys.path])  # noqa: PTH109
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", BOOT, path, str(asked), str(answer)],
+            env={**os.environ, **ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the pre-flight did not end within {limit_s:.0f} s"
+    if answer.is_file():
+        return ""
+    tail = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
+    return f"the pre-flight's process ended with exit code {done.returncode}: {tail[0][:200]}"

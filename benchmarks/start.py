@@ -65,6 +65,9 @@ class StartTimes:
     def finished(self, record: RunRecord) -> None:
         """Not needed."""
 
+    def stage(self, line: str) -> None:
+        """Not needed."""
+
 
 def make_run(side: SideSpec, seed: int, *, total_timesteps: int) -> RunSpec:
     """Return a run of the toy side."""

@@ -157,7 +157,7 @@ def _follow(
     Segments that differ decide before anything is trained.
     """
     course = _Course(segments)
-    if course.gathered.failed_segments and not spec.keep_going:
+    if judge.deterministic_divergence(spec, course.gathered) and not spec.keep_going:
         course.looks.append(judge.judge_look(spec, course.gathered, 0))
         return course
     waves = _waves(spec)

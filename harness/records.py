@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from harness.waiver import Waiver
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -252,6 +254,8 @@ class ComparisonSpec:
         difference_test: "max-t" or "cluster-mass".
         asked: the user's own words: option name -> value, for the report and for resuming.
         taps: tap name -> clock ("env_step" or "update"), from the algorithm's card.
+        waivers: differences that the user declared. today: the day on which they are looked at,
+            "2027-06-30"; stored, so that judging again gives the same.
     """
 
     algo: str
@@ -269,6 +273,8 @@ class ComparisonSpec:
     difference_test: Literal["max-t", "cluster-mass"] = "max-t"
     asked: Mapping[str, Json] = field(default_factory=dict)
     taps: Mapping[str, str] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
+    today: str = ""
 
 
 class ProgressSink(Protocol):
@@ -282,3 +288,6 @@ class ProgressSink(Protocol):
 
     def finished(self, record: RunRecord) -> None:
         """Say how a run ended; cached runs come here without `started`."""
+
+    def stage(self, line: str) -> None:
+        """Say in one line what a stage found that is not a run: facts, segments, twin runs."""

@@ -43,6 +43,7 @@ class Watch:
 
     def __init__(self):
         self.records = []
+        self.lines = []
 
     def started(self, run):
         pass
@@ -52,6 +53,9 @@ class Watch:
 
     def finished(self, record):
         self.records.append(record)
+
+    def stage(self, line):
+        self.lines.append(line)
 
     @property
     def trained(self):

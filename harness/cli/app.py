@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import completion, say, taps
-from harness.cli.arguments import WHAT, MineTaps, ReferenceTaps
+from harness.cli.arguments import WHAT, MineTaps, ReferenceTaps, Waivers
 from harness.cli.outlet import guarded_streams
 from harness.cli.stops import ignore_stops, stoppable
 from harness.errors import (
@@ -94,6 +94,7 @@ def compare(  # noqa: PLR0913 - one parameter per option is how typer reads a co
     ] = None,
     mine_taps: MineTaps = None,
     reference_taps: ReferenceTaps = None,
+    waivers: Waivers = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -226,6 +227,7 @@ def compare(  # noqa: PLR0913 - one parameter per option is how typer reads a co
         "reference": reference,
         "mine_taps": mine_taps,
         "reference_taps": reference_taps,
+        "waivers": waivers,
         "set": set_ or None,
         "budget": budget,
         "seeds": seeds,
@@ -272,13 +274,14 @@ def segments(
     mine: Annotated[str | None, typer.Option(help="Your implementation, as in `compare`.")] = None,
     reference: Annotated[str | None, typer.Option(help="What to compare with.")] = None,
     mine_taps: MineTaps = None,
+    waivers: Waivers = None,
     results: Annotated[str, typer.Option(help="Folder of kept answers.")] = "results",
 ) -> None:
     """Test each stretch of code alone, in seconds: the reference's values go in at every tap."""
     from harness.cli import commands
 
     given = {"algo": algo, "mine": mine, "reference": reference, "mine_taps": mine_taps}
-    given["results"] = results
+    given |= {"waivers": waivers, "results": results}
     raise typer.Exit(commands.run_segments(given))
 
 

@@ -18,6 +18,15 @@ MineTaps = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
+Waivers = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="A TOML file of deviations that you declare, with reason and last day. "
+        "Default: parity-waivers.toml beside your pyproject.toml, if any.",
+        rich_help_panel=WHAT,
+    ),
+]
 ReferenceTaps = Annotated[
     str | None,
     typer.Option(

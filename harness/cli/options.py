@@ -70,6 +70,7 @@ def to_request(options: Mapping[str, Json]) -> Request:
         reference=options.get("reference"),
         mine_taps=options.get("mine_taps"),
         reference_taps=options.get("reference_taps"),
+        waivers=options.get("waivers"),
         seeds=_text(options.get("seeds")),
         total_timesteps=_text(options.get("total_timesteps")),
         budget=options.get("budget", DEFAULT_BUDGET),

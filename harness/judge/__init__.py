@@ -4,8 +4,9 @@ traces -> curves on the common grid -> tests per environment -> Holm over enviro
 facts, sanity, order of suspicion -> one table of rules -> Judgement
 """
 
-from harness.judge.conclude import conclude, placed
+from harness.judge.conclude import conclude
 from harness.judge.look import LookJudgement, deterministic_divergence, judge_look, levels_of
+from harness.judge.placing import placed
 from harness.judge.view import Gathered, Levels, RunId
 
 __all__ = [

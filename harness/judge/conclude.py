@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from harness.judge.look import LookJudgement, env_steps_spent
+from harness.judge.placing import place_of, placed, placed_twins
 from harness.judge.view import Gathered, generator
 from harness.judgement import Evidence, Finding, Judgement, RunRow, SegmentsResult
-from harness.localise import SidePlaces, find_divergences
+from harness.localise import Compared, SidePlaces, find_divergences
 from harness.records import ROLES, ComparisonSpec, Json, Margin, Role, SideSpec
 from harness.stats import bootstrap
 from harness.stats.bootstrap import AggregateResult
@@ -21,8 +21,12 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
     last = looks[-1]
     runs = _runs(gathered)
     aggregate = _aggregate(spec, last.evidence)
-    segments = placed(gathered.segments, spec)
-    findings = _findings(spec, gathered, last, segments)
+    compared = replace(
+        last.compared,
+        segments=placed(last.compared.segments, spec),
+        twins=placed_twins(last.compared.twins, spec),
+    )
+    findings = _findings(spec, gathered, compared)
     return Judgement(
         verdict=last.decision.verdict,
         grounds=last.decision.grounds,
@@ -30,15 +34,16 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
             last.decision,
             mine=spec.mine.name,
             reference=spec.reference.name,
-            envs=last.envs,
+            envs=compared.envs,
             findings=findings,
         ),
         reasons=last.decision.reasons,
         look_next=words.look_next(
             last.decision,
-            envs=last.envs,
+            envs=compared.envs,
             findings=findings,
             runs=[run for run in runs if run.message],
+            gaps=last.gaps,
         ),
         algo=spec.algo,
         mine=spec.mine.name,
@@ -48,9 +53,9 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         budget=spec.budget,
         difference_test=spec.difference_test,
         is_paired=spec.is_paired,
-        envs=last.envs,
-        facts=last.facts,
-        sanity=last.sanity,
+        envs=compared.envs,
+        facts=compared.facts,
+        sanity=compared.sanity,
         findings=findings,
         aggregate=aggregate.aggregate,
         looks=tuple(look.row for look in looks),
@@ -58,26 +63,21 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         env_steps_spent=env_steps_spent(gathered),
         asked=spec.asked,
         provenance=_provenance(gathered),
-        segments=segments.rows,
-        segment_events=segments.events,
-        draws=segments.draws,
+        segments=compared.segments.rows,
+        segment_events=compared.segments.events,
+        draws=compared.segments.draws,
+        twins=compared.twins,
+        waivers=compared.waivers,
         notes=_notes(aggregate, gathered),
     )
 
 
-def _findings(
-    spec: ComparisonSpec, gathered: Gathered, last: LookJudgement, segments: SegmentsResult
-) -> tuple[Finding, ...]:
-    return find_divergences(
-        last.envs,
-        last.facts,
-        last.sanity,
-        segments=segments,
-        places=(
-            _places(spec.mine, gathered, role="mine"),
-            _places(spec.reference, gathered, role="reference"),
-        ),
+def _findings(spec: ComparisonSpec, gathered: Gathered, compared: Compared) -> tuple[Finding, ...]:
+    places = (
+        _places(spec.mine, gathered, role="mine"),
+        _places(spec.reference, gathered, role="reference"),
     )
+    return find_divergences(compared, places)
 
 
 def _runs(gathered: Gathered) -> tuple[RunRow, ...]:
@@ -101,7 +101,7 @@ def _places(side: SideSpec, gathered: Gathered, *, role: Role) -> SidePlaces:
     """Return where to open a side's code, without the folders of anybody's machine."""
     entry = side.name if side.file is not None else f"{side.module}:{side.callable}"
     sites = {
-        name: _place(place, side)
+        name: place_of(place, side)
         for one, trace in gathered.traces.items()
         if one.role == role
         for name, place in trace.facts.get("sites", {}).items()
@@ -157,33 +157,3 @@ def _segment_notes(segments: SegmentsResult) -> tuple[str, ...]:
     names = ", ".join(row.tap for row in others)
     said += f"; not tested: {names}{f' ({why})' if why else ''}" if others else ""
     return (said, *segments.notes)
-
-
-def placed(segments: SegmentsResult, spec: ComparisonSpec) -> SegmentsResult:
-    """Return the result with places that name the sides' files as the user attached them."""
-    rows = tuple(
-        replace(
-            row,
-            mine_place=_place(row.mine_place, spec.mine),
-            reference_place=_place(row.reference_place, spec.reference),
-            mine_lines=tuple(_place(one, spec.mine) for one in row.mine_lines),
-            reference_lines=tuple(_place(one, spec.reference) for one in row.reference_lines),
-        )
-        for row in segments.rows
-    )
-    draws = tuple(
-        replace(
-            row,
-            mine_place=_place(row.mine_place, spec.mine),
-            reference_place=_place(row.reference_place, spec.reference),
-            mine_lines=tuple(_place(one, spec.mine) for one in row.mine_lines),
-        )
-        for row in segments.draws
-    )
-    return replace(segments, rows=rows, draws=draws)
-
-
-def _place(place: str, side: SideSpec) -> str:
-    if not place.startswith("./"):
-        return place
-    return str(PurePosixPath(side.name.rpartition(":")[0]).parent / place.removeprefix("./"))

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
 from harness.judge.environment import FAMILIES, N_PERMUTATIONS, judge_env, tests_of_env
-from harness.judge.view import EnvView, Gathered, Levels, facts_of, sanity_of, view_env
-from harness.judgement import EnvJudgement, Evidence, FactRow, LookRow, SanityRow
-from harness.localise import differing_sanity
+from harness.judge.summary import differences, provisional, summarise
+from harness.judge.view import EnvView, Gathered, Levels, RunId, facts_of, sanity_of, view_env
+from harness.judgement import EnvJudgement, Evidence, LookRow
+from harness.localise import Compared, waive
 from harness.records import ROLES, ComparisonSpec
 from harness.stats import grid, multiplicity, permutation, sequential
 from harness.stats.equivalence import smallest_p_equivalence
 from harness.stats.family import FamilyTest
 from harness.stats.relabel import MIN_SEEDS
-from harness.verdict import Decision, EvidenceSummary, decide
+from harness.verdict import Decision, decide
 
 
 @dataclass(frozen=True)
 class LookJudgement:
-    """Everything concluded at one look."""
+    """Everything concluded at one look; gaps: what numerical parity lacks, one sentence each."""
 
     row: LookRow
-    envs: tuple[EnvJudgement, ...]
-    facts: tuple[FactRow, ...]
-    sanity: tuple[SanityRow, ...]
+    compared: Compared
     decision: Decision
     evidence: Evidence
+    gaps: tuple[str, ...] = ()
 
 
 def judge_look(spec: ComparisonSpec, gathered: Gathered, look: int) -> LookJudgement:
@@ -46,24 +47,58 @@ def judge_look(spec: ComparisonSpec, gathered: Gathered, look: int) -> LookJudge
         judge_env(spec, view, tests[view.plan.env_id], levels=levels, holm_levels=holm_levels)
         for view in views
     )
-    facts = tuple(row for view in views for row in facts_of(view))
-    sanity = tuple(row for view in views for row in sanity_of(view))
-    decision = decide(_summarise(gathered, envs, facts=facts, sanity=sanity))
-    row = _look_row(gathered, envs, levels=levels, decision=decision)
-    return LookJudgement(row, envs, facts, sanity, decision, _evidence(views))
+    compared = _waived(spec, _exact(spec, gathered, views, envs=envs))
+    if not _is_whole(gathered, spec, seeds):
+        compared = provisional(compared)
+    evidence = summarise(spec, gathered, compared, n_planned=len(seeds))
+    decision = decide(evidence)
+    row = _look_row(gathered, compared.envs, levels=levels, decision=decision)
+    return LookJudgement(row, compared, decision, _evidence(views), evidence.numerical_gaps)
 
 
 def deterministic_divergence(spec: ComparisonSpec, gathered: Gathered) -> bool:
-    """Return whether segments, facts or sanity checks already establish DIVERGED. Cheap."""
-    if gathered.failed_segments:
-        return True
-    for env in spec.envs:
-        view = view_env(env, gathered, spec.seeds, with_curves=False)
-        if any(row.decides and not row.is_equal for row in facts_of(view)):
-            return True
-        if view.mine and view.reference and differing_sanity(sanity_of(view)):
-            return True
-    return False
+    """Return whether what needs no curves already establishes DIVERGED. Cheap."""
+    views = [view_env(env, gathered, spec.seeds, with_curves=False) for env in spec.envs]
+    both = [view for view in views if view.mine and view.reference]
+    compared = _waived(spec, _exact(spec, gathered, views, with_sanity_of=both))
+    return decide(differences(compared)).verdict == "diverged"
+
+
+def _exact(
+    spec: ComparisonSpec,
+    gathered: Gathered,
+    views: Sequence[EnvView],
+    *,
+    envs: tuple[EnvJudgement, ...] = (),
+    with_sanity_of: Sequence[EnvView] | None = None,
+) -> Compared:
+    """Return everything that was compared; sanity checks of all views unless others are given."""
+    checked = views if with_sanity_of is None else with_sanity_of
+    return Compared(
+        env_ids=tuple(env.env_id for env in spec.envs),
+        envs=envs,
+        facts=tuple(row for view in views for row in facts_of(view, gathered.preflight)),
+        sanity=tuple(row for view in checked for row in sanity_of(view)),
+        segments=gathered.segments,
+        twins=gathered.twins,
+    )
+
+
+def _waived(spec: ComparisonSpec, compared: Compared) -> Compared:
+    if not spec.waivers:
+        return compared
+    today = date.fromisoformat(spec.today)
+    return waive(compared, spec.waivers, algo=spec.algo, today=today)
+
+
+def _is_whole(gathered: Gathered, spec: ComparisonSpec, seeds: Sequence[int]) -> bool:
+    """Return whether every run that the look asks for has ended, one way or another."""
+    return all(
+        RunId(role, env.env_id, seed) in gathered.records
+        for env in spec.envs
+        for role in ROLES
+        for seed in seeds
+    )
 
 
 def levels_of(spec: ComparisonSpec) -> tuple[Levels, ...]:
@@ -108,45 +143,6 @@ def _holm_levels(
 def _smallest(test: FamilyTest | None) -> float:
     values = [p[np.isfinite(p)] for p in test.p_adjusted.values()] if test else []
     return min((float(p.min()) for p in values if p.size), default=1.0)
-
-
-def _summarise(
-    gathered: Gathered,
-    envs: Sequence[EnvJudgement],
-    *,
-    facts: Sequence[FactRow],
-    sanity: Sequence[SanityRow],
-) -> EvidenceSummary:
-    differing = [row for row in facts if row.decides and not row.is_equal]
-    return EvidenceSummary(
-        segment_differences=tuple(
-            f"{row.tap} ({row.component})" for row in gathered.failed_segments
-        ),
-        fact_differences=tuple(
-            f"{row.env_id}: {row.name}: mine {row.mine}, reference {row.reference}"
-            for row in differing
-        ),
-        sanity_differences=tuple(
-            f"{row.env_id}: {row.role}: {row.check}: {row.detail}"
-            for row in differing_sanity(sanity)
-        ),
-        rejected=tuple(
-            f"{env.env_id}: {test.metric} (adjusted p = {test.p_adjusted:.3g})"
-            for env in envs
-            for test in env.metrics
-            if test.is_significant
-        ),
-        failed_runs=tuple(
-            f"{one.role}, {one.env_id}, seed {one.seed}: {record.outcome.value}: {record.message}"
-            for one, record in gathered.records.items()
-            if not record.is_usable
-        ),
-        unobserved=tuple(env.env_id for env in envs if env.outcome == "invalid"),
-        equivalent_envs=tuple(env.env_id for env in envs if env.outcome == "parity"),
-        not_equivalent_envs=tuple(
-            env.env_id for env in envs if env.outcome in ("inconclusive", "diverged")
-        ),
-    )
 
 
 def _look_row(

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judgement import FactRow, SanityRow, SegmentRow, SegmentsResult
+from harness.judgement import FactRow, SanityRow, SegmentsResult, TwinRow
 from harness.localise import Subject, check_sanity, compare_facts
+from harness.preflight import PreflightResult
 from harness.records import (
     ROLES,
     ComparisonSpec,
@@ -35,16 +36,17 @@ class RunId(NamedTuple):
 
 @dataclass(frozen=True)
 class Gathered:
-    """What is known so far: how runs ended, and the traces of the usable ones, in planned order."""
+    """What is known so far: how runs ended, and the traces of the usable ones, in planned order.
+
+    Attributes:
+        segments, twins, preflight: what was found before the runs, as far as it was asked for.
+    """
 
     records: Mapping[RunId, RunRecord]
     traces: Mapping[RunId, Trace]
     segments: SegmentsResult = field(default_factory=SegmentsResult)
-
-    @property
-    def failed_segments(self) -> tuple[SegmentRow, ...]:
-        """Stretches of code that compute something else than the reference from the same inputs."""
-        return tuple(row for row in self.segments.rows if row.status == "failed")
+    twins: tuple[TwinRow, ...] = ()
+    preflight: PreflightResult = field(default_factory=PreflightResult)
 
     def of(self, role: Role, env_id: str, seeds: Sequence[int]) -> dict[int, Trace]:
         """Return seed -> trace of one side on one environment, for the seeds that are there."""
@@ -148,13 +150,24 @@ def _rows_of(trace: Trace, checkpoints: NDArray[np.int64]) -> dict[str, NDArray[
     }
 
 
-def facts_of(view: EnvView) -> tuple[FactRow, ...]:
-    """Return the facts table of one environment."""
-    return compare_facts(
+def facts_of(view: EnvView, preflight: PreflightResult) -> tuple[FactRow, ...]:
+    """Return the facts table of one environment: of whole runs, or of how they begin.
+
+    A fact seen in both is shown once: as it differs, where it does, else as in the whole runs.
+    """
+    env_id = view.plan.env_id
+    begun = compare_facts(
+        *(preflight.facts_of(role, env_id) for role in ROLES),
+        env_id=env_id,
+    )
+    whole = compare_facts(
         {seed: trace.facts for seed, trace in view.mine.items()},
         {seed: trace.facts for seed, trace in view.reference.items()},
-        env_id=view.plan.env_id,
+        env_id=env_id,
     )
+    rows = {row.name: row for row in (*begun, *whole)}
+    early = {row.name: row for row in begun if row.decides and not row.is_equal}
+    return tuple({**rows, **early}.values())
 
 
 def sanity_of(view: EnvView) -> tuple[SanityRow, ...]:

@@ -1,16 +1,28 @@
 """Facts, sanity checks and the order of suspicion: pure functions from observations to findings."""
 
+from harness.localise.compared import Compared
 from harness.localise.facts import compare_facts
-from harness.localise.ordering import differing_sanity, find_divergences, order_metrics
+from harness.localise.ordering import (
+    differing_facts,
+    differing_sanity,
+    find_divergences,
+    order_metrics,
+)
 from harness.localise.places import SidePlaces
+from harness.localise.replayed import is_failing
 from harness.localise.sanity import Subject, check_sanity
+from harness.localise.waiving import waive
 
 __all__ = [
+    "Compared",
     "SidePlaces",
     "Subject",
     "check_sanity",
     "compare_facts",
+    "differing_facts",
     "differing_sanity",
     "find_divergences",
+    "is_failing",
     "order_metrics",
+    "waive",
 ]

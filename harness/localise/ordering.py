@@ -1,7 +1,8 @@
 """From evidence to an ordered list of findings: what to suspect first.
 
-Order: facts, then segments in data-flow order, then sanity checks, then metric traces by when they
-are first shown to differ, then learning curves; within each, the easiest environment first.
+Order: facts, then segments in data-flow order, then draws, then twin runs, then sanity checks, then
+metric traces by when they are first shown to differ, then learning curves; within each, the easiest
+environment first. What a waiver hides is no finding.
 Metrics first shown at about the same time cannot be told apart in time, so they are ordered by data
 flow: an effect may be inherited from an earlier stage, never from a later one within one update.
 Outcomes are always inherited.
@@ -16,17 +17,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.judgement import (
-    DrawRow,
     EnvJudgement,
     FactRow,
     Finding,
     MetricTest,
     SanityRow,
-    SegmentRow,
-    SegmentsResult,
 )
 from harness.localise.advice import look_next
+from harness.localise.compared import Compared
 from harness.localise.places import SidePlaces
+from harness.localise.replayed import from_segments, from_twins
 from harness.records import STAGES
 
 # A difference that grows out of the noise is seen later than it begins, by another amount for every
@@ -38,9 +38,8 @@ ONSET_SLACK = 0.05
 # What a tap is reduced to when it is observed (harness/run/observe/reduce.py).
 REDUCTIONS = frozenset({"mean", "std", "min", "max", "norm", "nonfinite"})
 
-# Where segments are tested, as findings name it; and how many fields are worth naming.
-SCENARIO = "the exposing scenario"
-MAX_FIELDS = 4
+# Kinds of evidence, most suspicious first.
+LEVELS = ("fact", "segment", "draw", "twin", "sanity", "probe", "trace", "curve")
 
 # Order in which data flows through the components that facts speak of: what decides the shape of
 # things comes before what is computed with them.
@@ -60,28 +59,22 @@ _FACT_ORDER = (
 
 
 def find_divergences(
-    envs: Sequence[EnvJudgement],
-    facts: Sequence[FactRow],
-    sanity: Sequence[SanityRow],
-    *,
-    segments: SegmentsResult | None = None,
-    places: tuple[SidePlaces, SidePlaces] = (SidePlaces(), SidePlaces()),
+    compared: Compared, places: tuple[SidePlaces, SidePlaces] = (SidePlaces(), SidePlaces())
 ) -> tuple[Finding, ...]:
-    """Return every established divergence, most suspicious first.
+    """Return every established divergence that no waiver hides, most suspicious first.
 
     Args:
-        envs: in order of difficulty, easiest first; facts and sanity rows name their environment.
         places: the known places in the code of mine and of the reference.
     """
-    order = [env.env_id for env in envs]
+    order = list(compared.env_ids)
     found = [
-        *_from_facts(facts, order),
-        *_from_segments(segments or SegmentsResult()),
-        *_from_sanity(sanity, order),
-        *(finding for env in envs for finding in _from_metrics(env)),
+        *_from_facts(compared.facts, order),
+        *from_segments(compared.segments),
+        *from_twins(compared.twins),
+        *_from_sanity(compared.sanity, order),
+        *(finding for env in compared.envs for finding in _from_metrics(env)),
     ]
-    levels = ("fact", "segment", "draw", "sanity", "trace", "curve")
-    found.sort(key=lambda finding: levels.index(finding.level))
+    found.sort(key=lambda finding: LEVELS.index(finding.level))
     return tuple(_placed(finding, *places) for finding in found)
 
 
@@ -93,69 +86,8 @@ def _placed(finding: Finding, mine: SidePlaces, reference: SidePlaces) -> Findin
     )
 
 
-def _from_segments(segments: SegmentsResult) -> list[Finding]:
-    """Return failed segments in data-flow order, then rejected draws, one finding per source."""
-    drawn: dict[str, list[DrawRow]] = {}
-    for row in segments.draws:
-        if row.is_rejected and not row.waived:
-            drawn.setdefault(row.source, []).append(row)
-    return [
-        *(
-            _segment_finding(row)
-            for row in segments.rows
-            if row.status == "failed" and not row.waived
-        ),
-        *(_draw_finding(rows) for rows in drawn.values()),
-    ]
-
-
-def _draw_finding(rows: Sequence[DrawRow]) -> Finding:
-    """Return one finding for a source: its clearest feature, and how many others differ too."""
-    row = min(rows, key=lambda one: one.p_adjusted)
-    said = row.reason or (
-        f"mine {row.mine:.4g}, reference {row.reference:.4g} "
-        f"(adjusted p = {row.p_adjusted:.2g}, n = {row.n})"
-    )
-    more = f"; {len(rows) - 1} more features differ" if len(rows) > 1 else ""
-    return Finding(
-        level="draw",
-        env_id=SCENARIO,
-        component=row.component,
-        quantity=row.source,
-        summary=f"draws of {row.source}: {row.feature}: {said}{more}",
-        look_next=look_next(row.component, quantity=row.source),
-        mine_place=row.mine_place,
-        reference_place=row.reference_place,
-    )
-
-
-def _segment_finding(row: SegmentRow) -> Finding:
-    fields = f" ({', '.join(row.fields)})" if row.fields and len(row.fields) < MAX_FIELDS else ""
-    said = []
-    if row.n_failed:
-        said.append(
-            f"{row.n_failed} of {row.n_events} differ{fields}, up to {row.size:.3g} noise floors, "
-            f"first at update {row.update}, env step {row.env_step}"
-        )
-    if row.missing:
-        said.append(f"{row.missing} that the reference makes are missing")
-    if row.extra:
-        said.append(f"{row.extra} that the reference does not make")
-    hints = f"; {'; '.join(row.hints)}" if row.hints else ""
-    return Finding(
-        level="segment",
-        env_id=SCENARIO,
-        component=row.component,
-        quantity=row.tap,
-        summary=f"{row.tap}: from the same inputs, {', '.join(said)}{hints}",
-        look_next=look_next(row.component, quantity=row.tap),
-        mine_place=row.mine_place,
-        reference_place=row.reference_place,
-    )
-
-
 def _from_facts(facts: Sequence[FactRow], order: list[str]) -> list[Finding]:
-    differing = [row for row in facts if row.decides and not row.is_equal]
+    differing = differing_facts(facts)
     merged: dict[tuple[str, str, str], list[FactRow]] = {}
     for row in differing:
         merged.setdefault((row.name, row.mine, row.reference), []).append(row)
@@ -164,6 +96,11 @@ def _from_facts(facts: Sequence[FactRow], order: list[str]) -> list[Finding]:
         key=lambda rows: (_FACT_ORDER.index(rows[0].component), _place(order, rows[0].env_id)),
     )
     return [_fact_finding(rows) for rows in groups]
+
+
+def differing_facts(facts: Sequence[FactRow]) -> tuple[FactRow, ...]:
+    """Return the facts that decide and differ, but for waived ones."""
+    return tuple(row for row in facts if row.decides and not row.is_equal and not row.waived)
 
 
 def _fact_finding(rows: Sequence[FactRow]) -> Finding:
@@ -181,7 +118,8 @@ def _fact_finding(rows: Sequence[FactRow]) -> Finding:
 
 def _from_sanity(sanity: Sequence[SanityRow], order: list[str]) -> list[Finding]:
     findings = []
-    for row in sorted(differing_sanity(sanity), key=lambda row: _place(order, row.env_id)):
+    unwaived = [row for row in differing_sanity(sanity) if not row.waived]
+    for row in sorted(unwaived, key=lambda row: _place(order, row.env_id)):
         blamed = "" if row.role == "mine" else " in the reference, not in mine"
         findings.append(
             Finding(
@@ -215,7 +153,7 @@ def _other(role: str) -> str:
 
 def _from_metrics(env: EnvJudgement) -> list[Finding]:
     """Return one finding per differing quantity: of several reductions of a tap, the first."""
-    significant = [test for test in env.metrics if test.is_significant]
+    significant = [test for test in env.metrics if test.is_significant and not test.waived]
     ordered = order_metrics(significant, slack=ONSET_SLACK * env.total_timesteps)
     firsts: dict[str, MetricTest] = {}
     for test in ordered:

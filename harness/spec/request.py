@@ -26,6 +26,8 @@ class Request:
         settings: hyperparameters in the user's words, name -> text or value.
         margin: "1sd", "0.5sd" or a reward such as "20".
         asked: option name -> what the user wrote, for the report.
+        waivers: path of a TOML file of declared deviations; None is the default file, if any.
+        today: the day of the comparison, "2027-06-30"; "" is the computer's.
     """
 
     algo: str
@@ -45,3 +47,5 @@ class Request:
     keep_going: bool = False
     difference_test: str = "max-t"
     asked: Mapping[str, Json] = field(default_factory=dict)
+    waivers: str | None = None
+    today: str = ""

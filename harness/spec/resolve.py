@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Literal, get_args
 
 from harness.errors import UnknownName, UsageError
@@ -15,6 +17,7 @@ from harness.spec.hyperparameters import check_settings
 from harness.spec.request import Request
 from harness.spec.sides import find_side, with_taps
 from harness.spec.tiers import BUDGETS, Budget, budget_row, looks_of, tier_of
+from harness.spec.waivers import load_waivers
 
 # A difference needs at least two seeds per side to have a spread.
 MIN_SEEDS = 2
@@ -68,6 +71,8 @@ def resolve(request: Request, *, identify: Identify) -> ComparisonSpec:
         difference_test=_difference_test(request.difference_test),
         asked=request.asked,
         taps=algorithm.tap_clocks,
+        waivers=load_waivers(request.waivers, Path.cwd()),
+        today=request.today or datetime.now().astimezone().date().isoformat(),
     )
 
 

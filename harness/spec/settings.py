@@ -12,7 +12,7 @@ from harness.errors import UnknownName, UsageError
 from harness.records import Json
 from harness.spec.pyproject import PLACE, find_table
 
-_PATH_KEYS = ("mine", "reference", "mine_taps", "reference_taps", "results")
+_PATH_KEYS = ("mine", "reference", "mine_taps", "reference_taps", "waivers", "results")
 _SIDE_KEYS = ("mine", "reference")
 
 Text = Annotated[str, Field(min_length=1)]
@@ -29,6 +29,7 @@ class Settings(BaseModel):
     reference: Text | None = None
     mine_taps: Text | None = None
     reference_taps: Text | None = None
+    waivers: Text | None = None
     seeds: int | Text | list[int] | None = None
     total_timesteps: int | None = None
     budget: Text | None = None

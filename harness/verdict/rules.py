@@ -18,22 +18,33 @@ class EvidenceSummary:
     Attributes:
         fact_differences: unwaived facts that decide and differ.
         segment_differences: stretches of code that compute something else from the same inputs.
+        draw_rejections: sources whose draws are distributed otherwise.
+        twin_departures: whole runs under the reference's draws that left their band, with where.
         sanity_differences: sanity checks that hold on one side only.
         rejected: learning-curve or metric-trace tests rejected at their adjusted level.
         failed_runs: runs that ended without a usable trace.
+        invalid_segments: why a scenario says nothing: a side failed in it, or was not readable.
         unobserved: environments or sides of which nothing could be compared.
         equivalent_envs, not_equivalent_envs: environments whose endpoints were all, or not all,
             shown to be inside the margin at this look.
+        waiver_failures: declared deviations that have expired, or no longer differ.
+        numerical: what numerical parity rests on. numerical_gaps: what it lacks; () when nothing.
     """
 
     fact_differences: tuple[str, ...] = ()
     segment_differences: tuple[str, ...] = ()
+    draw_rejections: tuple[str, ...] = ()
+    twin_departures: tuple[str, ...] = ()
     sanity_differences: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
     failed_runs: tuple[str, ...] = ()
+    invalid_segments: tuple[str, ...] = ()
     unobserved: tuple[str, ...] = ()
     equivalent_envs: tuple[str, ...] = ()
     not_equivalent_envs: tuple[str, ...] = ()
+    waiver_failures: tuple[str, ...] = ()
+    numerical: tuple[str, ...] = ()
+    numerical_gaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,10 @@ class Decision:
     reasons: tuple[str, ...]
 
 
+def _numerical_parity(evidence: EvidenceSummary) -> tuple[str, ...]:
+    return () if evidence.numerical_gaps else evidence.numerical
+
+
 def _statistical_parity(evidence: EvidenceSummary) -> tuple[str, ...]:
     if evidence.not_equivalent_envs or not evidence.equivalent_envs:
         return ()
@@ -69,7 +84,8 @@ def _undecided(evidence: EvidenceSummary) -> tuple[str, ...]:
         f"{env}: no difference established, equivalence not shown either"
         for env in evidence.not_equivalent_envs
     )
-    return missing or ("no evidence was gathered",)
+    gaps = tuple(f"numerical parity lacks: {gap}" for gap in evidence.numerical_gaps)
+    return (*missing, *gaps) if missing else ("no evidence was gathered",)
 
 
 RULES: tuple[Rule, ...] = (
@@ -80,10 +96,15 @@ RULES: tuple[Rule, ...] = (
         "the same inputs give another result",
         lambda e: e.segment_differences,
     ),
+    Rule("diverged", "", "draws are distributed otherwise", lambda e: e.draw_rejections),
+    Rule("diverged", "", "a whole run under the same draws departs", lambda e: e.twin_departures),
     Rule("diverged", "", "a sanity check holds on one side only", lambda e: e.sanity_differences),
     Rule("diverged", "", "a test rejects at its adjusted level", lambda e: e.rejected),
     Rule("invalid", "", "a run left no usable trace", lambda e: e.failed_runs),
+    Rule("invalid", "", "a scenario could not be compared", lambda e: e.invalid_segments),
     Rule("invalid", "", "something could not be observed", lambda e: e.unobserved),
+    Rule("diverged", "", "a declared deviation does not hold", lambda e: e.waiver_failures),
+    Rule("parity", "numerical", "numerically the same", _numerical_parity),
     Rule("parity", "statistical", "equivalence on every environment", _statistical_parity),
     Rule("inconclusive", "", "neither could be established", _undecided),
 )

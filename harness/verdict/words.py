@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from harness.judgement import EnvJudgement, Finding, RunRow
 from harness.verdict.rules import Decision
 
+# Sentences of advice; what comes after is read off the findings.
+MAX_ADVICE = 3
+
 
 def headline(
     decision: Decision,
@@ -18,11 +21,18 @@ def headline(
 ) -> str:
     """Return the verdict in one sentence."""
     names = _listed([env.env_id for env in envs])
+    if decision.verdict == "diverged" and not findings:
+        return f"{mine} and {reference} do not agree as declared: {decision.reasons[0]}"
     if decision.verdict == "diverged":
         first = findings[0]
         return (
             f"{mine} differs from {reference} on {first.env_id}; suspect first: "
             f"{first.component} ({first.quantity}){_opened(first)}"
+        )
+    if decision.grounds == "numerical":
+        return (
+            f"{mine} is numerically the same as {reference}: every stretch of code, every draw, "
+            f"and whole runs on {names} agree"
         )
     if decision.verdict == "parity":
         return (
@@ -49,17 +59,19 @@ def look_next(
     envs: Sequence[EnvJudgement],
     findings: Sequence[Finding],
     runs: Sequence[RunRow],
+    gaps: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return what to do next, most useful first."""
+    """Return what to do next, most useful first; gaps: what numerical parity lacks."""
     if decision.verdict == "diverged":
-        return tuple(dict.fromkeys(finding.look_next for finding in findings))[:3]
+        advice = dict.fromkeys(finding.look_next for finding in findings)
+        return tuple(advice)[:MAX_ADVICE] or decision.reasons[:MAX_ADVICE]
     if decision.verdict == "invalid":
-        return tuple(f"{run.role}, {run.env_id}, seed {run.seed}: {run.message}" for run in runs)[
-            :3
-        ]
+        said = [f"{run.role}, {run.env_id}, seed {run.seed}: {run.message}" for run in runs]
+        return tuple(said[:MAX_ADVICE]) or decision.reasons[:MAX_ADVICE]
     if decision.verdict == "parity":
         return ()
-    return tuple(sentence for env in envs for sentence in _missing(env))
+    costs = (sentence for env in envs for sentence in _missing(env))
+    return (*(f"for numerical parity: {gap}" for gap in gaps), *costs)
 
 
 def _missing(env: EnvJudgement) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.localise import (
+    Compared,
     Subject,
     check_sanity,
     compare_facts,
@@ -96,7 +97,8 @@ def compared(mine):
         )
     ]
     places = SidePlaces("entry", mine[SEEDS[0]].facts["sites"])
-    findings = find_divergences([], rows, differing_sanity(checks), places=(places, SidePlaces()))
+    compared = Compared(("CartPole-v1",), facts=rows, sanity=differing_sanity(checks))
+    findings = find_divergences(compared, (places, SidePlaces()))
     return {row.name: row for row in rows}, findings
 
 

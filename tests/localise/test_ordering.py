@@ -1,7 +1,7 @@
 """The order of suspicion comes from evidence and data flow alone."""
 
 from harness.judgement import EnvJudgement, FactRow, MetricTest, Onset, SanityRow
-from harness.localise import differing_sanity, find_divergences, order_metrics
+from harness.localise import Compared, differing_sanity, find_divergences, order_metrics
 from harness.localise.advice import ADVICE, look_next
 from harness.records import COMPONENTS
 
@@ -36,6 +36,11 @@ def env(env_id, *metrics):
         hyperparameters={},
         sources={},
     )
+
+
+def found(envs, facts=(), sanity=()):
+    ids = tuple(one.env_id for one in envs)
+    return find_divergences(Compared(ids, tuple(envs), tuple(facts), tuple(sanity)))
 
 
 def test_earlier_onset_comes_first():
@@ -79,7 +84,7 @@ def test_outcome_comes_after_everything_measured_inside_learning():
 def test_reductions_of_one_tap_are_one_finding():
     mean = metric("td_target.mean", stage="target", onset=(1, 2), p=0.02)
     std = metric("td_target.std", stage="target", onset=(1, 2), p=0.01)
-    (finding,) = find_divergences([env("E1", mean, std)], [], [])
+    (finding,) = found([env("E1", mean, std)])
     assert finding.quantity == "td_target.std"
 
 
@@ -88,7 +93,7 @@ def test_findings_put_facts_before_sanity_before_traces_before_curves():
     sanity = SanityRow("finite", "mine", "E1", "gradient-optimiser", False, "NaN")
     curve = metric("episode_return", stage="outcome", onset=(1, 2), family="curve")
     trace = metric("loss", stage="loss", onset=(1, 2))
-    findings = find_divergences([env("E1", curve, trace)], [fact], [sanity])
+    findings = found([env("E1", curve, trace)], [fact], [sanity])
     assert [one.level for one in findings] == ["fact", "sanity", "trace", "curve"]
     assert findings[0].summary == "n_updates: mine [2], reference [1] (factor 2)"
     assert findings[2].summary == (
@@ -99,7 +104,7 @@ def test_findings_put_facts_before_sanity_before_traces_before_curves():
 
 def test_easiest_environment_comes_first_within_a_level():
     loss = metric("loss", stage="loss", onset=(1, 2))
-    findings = find_divergences([env("easy", loss), env("hard", loss)], [], [])
+    findings = found([env("easy", loss), env("hard", loss)])
     assert [one.env_id for one in findings] == ["easy", "hard"]
 
 
@@ -108,13 +113,13 @@ def test_same_fact_on_two_environments_is_one_finding_naming_both():
         FactRow("grad_clip", name, "gradient-optimiser", "[]", "[10.0]", False, True)
         for name in ("E1", "E2")
     ]
-    (finding,) = find_divergences([env("E1"), env("E2")], facts, [])
+    (finding,) = found([env("E1"), env("E2")], facts)
     assert finding.env_id == "E1, E2"
 
 
 def test_fact_that_does_not_decide_is_no_finding():
     fact = FactRow("wrapper_stack", "E1", "env-interface", "A", "B", False, False)
-    assert find_divergences([env("E1")], [fact], []) == ()
+    assert found([env("E1")], [fact]) == ()
 
 
 def test_check_that_fails_on_both_sides_is_no_difference():
@@ -130,7 +135,7 @@ def test_check_that_fails_on_the_reference_alone_is_blamed_on_the_reference():
         SanityRow("finite", "mine", "E1", "gradient-optimiser", True),
         SanityRow("finite", "reference", "E1", "gradient-optimiser", False, "NaN"),
     ]
-    (finding,) = find_divergences([env("E1")], [], rows)
+    (finding,) = found([env("E1")], [], rows)
     assert "in the reference, not in mine" in finding.summary
 
 

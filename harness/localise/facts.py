@@ -3,6 +3,8 @@
 Which facts decide is settled by evidence, not by a list of algorithms: a fact decides only while
 the reference's own seeds agree on it. What varies from seed to seed of the reference (the number of
 episodes, the number of updates under early stopping) is left to the statistical tests.
+
+The facts of whole runs and of their beginnings (pre-flight) are compared by the same rules.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.judgement import FactRow
+from harness.localise.optimisers import paired_optimisers
 from harness.records import Json
 
 # A single reference run cannot show that a fact does not vary from seed to seed.
@@ -34,6 +37,7 @@ class Fact:
     component: str
     may_decide: bool
     meaning: str
+    is_named: bool = False  # a value per name; names that a run lacks are left out
 
 
 FACTS: tuple[Fact, ...] = (
@@ -43,10 +47,13 @@ FACTS: tuple[Fact, ...] = (
     Fact("action_space", "action-scaling", True, "action space the environment offered"),
     Fact("time_limit", "env-interface", True, "env steps after which an episode is truncated"),
     Fact("autoreset_mode", "env-interface", False, "how a vector environment restarts episodes"),
+    Fact("env_kwargs", "env-interface", True, "arguments that the environment was made with"),
     Fact("wrapper_stack", "env-interface", False, "wrappers below the harness's own"),
+    Fact("outer_wrappers", "env-interface", False, "wrappers that the side put around it"),
     Fact("env_steps", "update-schedule", False, "env steps made; the last round may overrun"),
     Fact("trained_parameter_count", "network-architecture", True, "elements that got a gradient"),
     Fact("trained_parameter_shapes", "network-architecture", False, "shapes of trained tensors"),
+    Fact("activations", "network-architecture", True, "activations, layer after layer"),
     Fact("dtype", "network-architecture", True, "number type of the trained parameters"),
     Fact("optimiser_class", "gradient-optimiser", True, "class of each optimiser"),
     Fact("optimiser_constants", "gradient-optimiser", True, "constants of each optimiser"),
@@ -56,6 +63,16 @@ FACTS: tuple[Fact, ...] = (
     Fact("n_updates", "update-schedule", True, "updates within the env steps asked for"),
     Fact("first_update_env_step", "update-schedule", True, "env step of the first update"),
     Fact("last_update_env_step", "update-schedule", True, "env step of the last of these updates"),
+    Fact("first_round_updates", "update-schedule", False, "updates before the next env step"),
+    Fact("minibatch_rows", "sampling", True, "rows of the first tapped minibatch", is_named=True),
+    Fact("loss_rows", "sampling", False, "rows that the networks saw in the first loss"),
+    Fact(
+        "tapped_numbers",
+        "update-schedule",
+        False,
+        "plain numbers that taps showed last before the first update",
+        is_named=True,
+    ),
     Fact("seeded_resets", "seeding-determinism", True, "resets that were given a seed, per env"),
     Fact("stored_next_obs", "replay-buffer", True, "next_obs stored at the end of episodes"),
     Fact("stored_reward", "replay-buffer", True, "reward stored at the end of episodes"),
@@ -68,7 +85,31 @@ FACTS: tuple[Fact, ...] = (
     Fact("reset_seeds", "seeding-determinism", False, "seed of the first reset of each env"),
     Fact("auxiliary_envs", "evaluation-logging", False, "environments beside the training ones"),
     Fact("torch_threads", "seeding-determinism", False, "torch threads"),
+    Fact("device", "seeding-determinism", False, "device of the trained parameters"),
+    Fact("versions", "seeding-determinism", False, "versions of what both sides are run with"),
 )
+
+# One entry per optimiser, in order of its first step. Which optimiser steps first, and whether two
+# networks share one, changes no update (the norm over which gradients are clipped has its own row).
+PER_OPTIMISER = frozenset(
+    {
+        "activations",
+        "first_round_updates",
+        "first_update_env_step",
+        "grad_clip",
+        "last_update_env_step",
+        "learning_rate_first",
+        "learning_rate_last",
+        "loss_rows",
+        "n_updates",
+        "optimiser_class",
+        "optimiser_constants",
+        "trained_parameter_count",
+        "trained_parameter_shapes",
+    }
+)
+# Numbers are compared to so many digits: the same schedule may be computed in another order.
+DIGITS = 12
 
 # Recorded for other purposes and never compared: they differ between any two seeds or sides.
 NOT_COMPARED = frozenset(
@@ -104,7 +145,8 @@ def compare_facts(
     """
     if not mine or not reference:
         return ()
-    rows = (_row(fact, mine, reference, env_id=env_id) for fact in FACTS)
+    mine, reference = paired_optimisers(_prepared(mine), _prepared(reference), PER_OPTIMISER)
+    rows = (_row(fact, *_of(fact, mine, reference), env_id=env_id) for fact in FACTS)
     return tuple(row for row in rows if row is not None)
 
 
@@ -138,7 +180,7 @@ def _row(
 def _values(name: str, side: Mapping[int, Mapping[str, Json]]) -> dict[int, str]:
     """Return seed -> canonical value of one fact, for the seeds on which it was observed."""
     return {
-        seed: _canonical(name, facts[name])
+        seed: json.dumps(facts[name], sort_keys=True)
         for seed, facts in side.items()
         if name in facts and not _is_unobserved(name, facts[name])
     }
@@ -163,10 +205,44 @@ def _differing(
     return next((pair for pair in pairs if pair[0] != pair[1]), None)
 
 
-def _canonical(name: str, value: Json) -> str:
+def _prepared(side: Mapping[int, Mapping[str, Json]]) -> dict[int, dict[str, Json]]:
+    """Return the facts as they are compared: numbers rounded, neutral options left out."""
+    return {
+        seed: {name: _compared(name, value) for name, value in facts.items()}
+        for seed, facts in side.items()
+    }
+
+
+def _compared(name: str, value: Json) -> Json:
     if name == "optimiser_constants" and isinstance(value, list):
         value = [_effective(one) for one in value]
-    return json.dumps(value, sort_keys=True)
+    return _rounded(value)
+
+
+def _rounded(value: Json) -> Json:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {name: _rounded(part) for name, part in value.items()}
+    return [_rounded(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def _of(
+    fact: Fact, *sides: Mapping[int, Mapping[str, Json]]
+) -> list[Mapping[int, Mapping[str, Json]]]:
+    """Return both sides; of a fact by names, those names that every run has."""
+    if not fact.is_named:
+        return [*sides]
+    every = [facts[fact.name] for side in sides for facts in side.values() if fact.name in facts]
+    common = [name for name in (every[0] if every else {}) if all(name in one for one in every)]
+    return [
+        {
+            seed: {fact.name: {name: facts[fact.name][name] for name in common}}
+            for seed, facts in side.items()
+            if common and fact.name in facts
+        }
+        for side in sides
+    ]
 
 
 def _effective(options: Mapping[str, Json]) -> dict[str, Json]:

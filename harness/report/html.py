@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from harness.judgement import Judgement
-from harness.report import summary, tables, words
-from harness.report.plots import LOOKS_PICTURE, Picture, pictures
+from harness.report import replay, replay_tables, summary, tables, words
+from harness.report.plots import LOOKS_PICTURE, Picture, pictures, twin_picture
 from harness.report.text import plain
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -31,8 +31,11 @@ def to_html(judgement: Judgement, plots: Mapping[str, bytes]) -> str:
         words=words,
         summary=summary,
         tables=tables,
+        replay=replay,
+        replay_tables=replay_tables,
         title=f"{judgement.verdict.upper()}: {judgement.mine} compared with {judgement.reference}",
         pictures=lambda env: _shown(pictures(env), plots),
+        twin_pictures=lambda twin: _shown((twin_picture(twin),), plots),
         looks_picture=_shown((LOOKS_PICTURE,), plots),
         anchors={env.env_id: f"env-{index}" for index, env in enumerate(judgement.envs, start=1)},
         tails=[run for run in judgement.runs if run.stderr_tail],

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.judgement import EnvJudgement, Evidence, Judgement
+from harness.judgement import EnvJudgement, Evidence, Judgement, TwinRow
 from harness.report.text import slug
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Kind = Literal["learning-curves", "metric-traces", "final-performance", "seeds-to-verdict"]
+Kind = Literal[
+    "learning-curves", "metric-traces", "final-performance", "twin-run", "seeds-to-verdict"
+]
 CURVE = "episode_return"
 LOOKS_STEM: Kind = "seeds-to-verdict"
 
@@ -56,8 +58,18 @@ def _figures(judgement: Judgement, evidence: Evidence) -> Iterator[tuple[str, Fi
 
     for env in judgement.envs:
         yield from _env_figures(env, judgement, evidence)
+    yield from _twin_figures(judgement)
     if judgement.looks:
         yield LOOKS_STEM, seeds_to_verdict(judgement.looks)
+
+
+def _twin_figures(judgement: Judgement) -> Iterator[tuple[str, Figure]]:
+    """Yield one picture per twin run that has a course."""
+    from harness.report.plot_twin import twin_run
+
+    for twin in judgement.twins:
+        if twin.course:
+            yield twin_picture(twin).stem, twin_run(twin)
 
 
 def _env_figures(
@@ -104,6 +116,19 @@ def pictures(env: EnvJudgement) -> tuple[Picture, ...]:
         ),
     )
     return tuple(Picture(stem(env.env_id, kind), kind, text) for kind, text in kinds)
+
+
+def twin_picture(twin: TwinRow) -> Picture:
+    """Return the picture that a twin run may have."""
+    what = twin.quantity or "the parameters"
+    return Picture(
+        f"{stem(twin.env_id, 'twin-run')}-{twin.seed}",
+        "twin-run",
+        f"Twin run, seed {twin.seed} (n = 1 run of each side): mine trains under the reference's "
+        f"random draws. Line: how far {what} of mine is from the reference's, in shares of its "
+        "scale, on a logarithmic axis; on the lower edge: exactly equal. Band: how far reference "
+        "runs get that were nudged by one rounding unit. Dotted: the first departure, if any.",
+    )
 
 
 LOOKS_PICTURE = Picture(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.judgement import DrawRow, Finding, Judgement, SegmentRow, TwinRow
 from harness.report import words
-from harness.report.text import plain
+from harness.report.text import MAX_CODE, plain
 
 # Outcomes of a stretch in the order in which a reader wants them. "waived" is a failure with a
 # reason that the user declared.
@@ -28,7 +28,6 @@ NOT_EXERCISED = "not exercised"
 # A numbered line of source, as the localiser keeps it: the number, two spaces, the code.
 _NUMBERED = re.compile(r"(\s*\d+)  (.*)", re.DOTALL)
 TAB = 4  # columns
-MAX_CODE = 240  # characters of one line of source
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def names(rows: Sequence[SegmentRow]) -> str:
 def multiple(size: float) -> str:
     """Return a size in noise floors; what must be equal exactly has no floor.
 
-    >>> multiple(1234.5), multiple(float("inf"))
+    >>> multiple(1234.6), multiple(float("inf"))
     ('1,235', 'must be equal')
     """
     return words.number(size, 4 if size >= 1000 else 3) if math.isfinite(size) else "must be equal"
@@ -216,8 +215,13 @@ def event_count(count: int) -> str:
 def events_sentence(events: Mapping[str, int]) -> str:
     """Return what was exercised with counts, what was not at the end."""
     done = ", ".join(f"{count:,} {name}" for name, count in events.items() if count)
-    never = ", ".join(name for name, count in events.items() if not count)
-    return f"exercised: {done or 'nothing'}" + (f"; {NOT_EXERCISED}: {never}" if never else "")
+    rest = ", ".join(never(events))
+    return f"exercised: {done or 'nothing'}" + (f"; {NOT_EXERCISED}: {rest}" if rest else "")
+
+
+def never(events: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what no scenario exercised."""
+    return tuple(name for name, count in events.items() if not count)
 
 
 def draw_groups(draws: Sequence[DrawRow]) -> tuple[DrawGroup, ...]:

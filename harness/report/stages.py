@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.judgement import DrawRow, FactRow, SegmentsResult, TwinRow
+from harness.judgement import DrawRow, FactRow, SegmentRow, TwinRow
 from harness.report import replay, words
 from harness.report.summary import fact_groups
+from harness.waiver import FAILING, WaiverRow
 
 MAX_NAMES = 6  # names in one line; the report holds them all
 
@@ -28,14 +29,17 @@ def facts_line(facts: Sequence[FactRow]) -> str:
     return said if groups else f"{said}, all agree"
 
 
-def segments_line(found: SegmentsResult) -> str:
-    """Return what came of the stretches of code that were tested alone."""
-    if not found.rows:
-        return f"segments: nothing was compared: {found.reason}"
-    total = len(found.rows)
-    parts = [f"segments: {len(replay.of_outcome(found.rows, 'passed'))} of {total} passed"]
+def segments_line(found: Sequence[SegmentRow], reason: str = "") -> str:
+    """Return what came of the stretches of code that were tested alone.
+
+    Args:
+        found: one row each. reason: why there is none.
+    """
+    if not found:
+        return f"segments: nothing was compared: {reason}"
+    parts = [f"segments: {len(replay.of_outcome(found, 'passed'))} of {len(found)} passed"]
     for key in ("failed", "waived", "convention", "unobserved", "not exercised"):
-        rows = replay.of_outcome(found.rows, key)
+        rows = replay.of_outcome(found, key)
         if rows:
             named = _some([row.tap for row in rows])
             parts.append(f"{len(rows)} {replay.OUTCOMES[key]}: {named}")
@@ -60,6 +64,32 @@ def draws_line(draws: Sequence[DrawRow]) -> str:
 def twin_line(twin: TwinRow) -> str:
     """Return what came of one twin run."""
     return f"twin: {replay.twin_sentence(twin)}"
+
+
+def twins_line(twins: Sequence[TwinRow]) -> str:
+    """Return what came of all twin runs, in one line."""
+    parts = []
+    for word in dict.fromkeys(replay.twin_outcome(twin) for twin in twins):
+        rows = [twin for twin in twins if replay.twin_outcome(twin) == word]
+        parts.append(f"{word}: {_some([_in_short(twin) for twin in rows])}")
+    return f"twin runs: {'; '.join(parts)}"
+
+
+def _in_short(twin: TwinRow) -> str:
+    """Return the environment of a twin run, and what left its band when."""
+    if twin.status != "departed":
+        return twin.env_id
+    when = replay.first_seen(twin.update, twin.env_step)
+    return f"{twin.env_id} {when} ({twin.quantity}, {twin.component})"
+
+
+def waivers_line(rows: Sequence[WaiverRow]) -> str:
+    """Return what became of the declared differences."""
+    failing = [f"{row.waiver.what} ({row.status})" for row in rows if row.status in FAILING]
+    applied = [row.waiver.what for row in rows if row.status == "applied"]
+    said = f"waivers: {len(rows)} declared, {len(applied)} applied"
+    said += f" ({_some(applied)})" if applied else ""
+    return f"{said}; {len(failing)} FAIL: {_some(failing)}" if failing else said
 
 
 def _some(names: Sequence[str]) -> str:

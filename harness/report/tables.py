@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.judgement import EnvJudgement, Judgement, SegmentRow
+from harness.judgement import EnvJudgement, Judgement, MetricTest
 from harness.records import Json
 from harness.report import words
-from harness.report.summary import by_evidence, fact_groups
+from harness.report.summary import FactGroup, by_evidence, fact_groups
 
 MAX_VALUE = 300  # characters of one hyperparameter or provenance value
 
@@ -33,41 +33,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], bad: Sequence[bool
     kept = [index for index in range(len(head)) if any(row[index] for row in rows)]
     cells = tuple(tuple(row[index] for index in kept) for row in rows)
     return Table(tuple(head[index] for index in kept), cells, flags)
-
-
-def segments(judgement: Judgement) -> Table:
-    """Return the stretches of code that were tested alone, in data-flow order."""
-    rows = [
-        (
-            row.tap,
-            row.status,
-            f"{row.n_events:,}" if row.n_events else "",
-            f"{row.n_failed:,}" if row.n_failed else "",
-            _unmatched(row),
-            words.number(row.size, 3) if row.n_failed else "",
-            row.component,
-            row.mine_place,
-            row.reference_place,
-            "; ".join(row.hints),
-        )
-        for row in judgement.segments
-    ]
-    head = ("tap at its end", "outcome", "compared", "differ", "unmatched", "size in tolerances")
-    where = ("component", "mine", "reference", "hint")
-    return table((*head, *where), rows, [row.status == "failed" for row in judgement.segments])
-
-
-def _unmatched(row: SegmentRow) -> str:
-    """Return how many events only one side has."""
-    said = [f"{row.missing} missing"] if row.missing else []
-    said += [f"{row.extra} extra"] if row.extra else []
-    return ", ".join(said)
-
-
-def events(judgement: Judgement) -> Table:
-    """Return what the exposing scenario exercised, with counts."""
-    rows = [(name, f"{count:,}") for name, count in judgement.segment_events.items()]
-    return table(("exercised by the scenario", "count"), rows)
 
 
 def endpoints(env: EnvJudgement) -> Table:
@@ -112,18 +77,25 @@ def metrics(env: EnvJudgement) -> Table:
             test.metric,
             test.component,
             test.stage,
-            "yes" if test.is_significant else "no",
+            _different(test),
             words.p_value(test.p_adjusted),
             words.number(test.effect, 3) + (f" {test.unit}" if test.unit else ""),
             _onset(test.onset.low, test.onset.high, test.onset.level) if test.onset else "",
             test.reason,
+            test.waived,
         )
         for test in tests
     ]
     head = ("metric", "component", "stage", "shown different?", "adjusted p", "mine − reference")
-    return table(
-        (*head, "begins (env steps)", "note"), rows, [test.is_significant for test in tests]
-    )
+    bad = [test.is_significant and not test.waived for test in tests]
+    return table((*head, "begins (env steps)", "note", "waived because"), rows, bad)
+
+
+def _different(test: MetricTest) -> str:
+    """Return whether a metric is shown to differ, as a word for a table cell."""
+    if test.is_significant:
+        return "yes, waived" if test.waived else "yes"
+    return "no"
 
 
 def _onset(low: int, high: int, level: float) -> str:
@@ -141,13 +113,22 @@ def differing_facts(judgement: Judgement) -> Table:
             ", ".join(group.env_ids),
             group.mine,
             group.reference,
-            "decides" if group.decides else "a note",
+            _weight(group),
             group.hint,
+            group.waived,
         )
         for group in groups
     ]
     head = ("fact", "component", "environments", "mine", "reference", "weight", "hint")
-    return table(head, rows, [group.decides for group in groups])
+    bad = [group.decides and not group.waived for group in groups]
+    return table((*head, "waived because"), rows, bad)
+
+
+def _weight(group: FactGroup) -> str:
+    """Return whether a fact that differs decides the verdict."""
+    if not group.decides:
+        return "a note"
+    return "waived" if group.waived else "decides"
 
 
 def equal_facts(judgement: Judgement) -> Table:
@@ -163,12 +144,12 @@ def equal_facts(judgement: Judgement) -> Table:
 def sanity(judgement: Judgement, *, passed: bool) -> Table:
     """Return the checks of one side alone that passed, or that failed."""
     rows = [
-        (row.check, row.role, row.env_id, row.component, row.detail)
+        (row.check, row.role, row.env_id, row.component, row.detail, row.waived)
         for row in judgement.sanity
         if row.passed == passed
     ]
-    head = ("expected", "side", "environment", "component", "seen")
-    return table(head, rows, [not passed] * len(rows))
+    head = ("expected", "side", "environment", "component", "seen", "waived because")
+    return table(head, rows, [not passed and not row[-1] for row in rows])
 
 
 def runs(judgement: Judgement) -> Table:

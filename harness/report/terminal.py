@@ -13,33 +13,40 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.judgement import EnvJudgement, Finding, Judgement
-from harness.report import summary, words
+from harness.report import replay, stages, summary, words
 from harness.report.text import terminal as clean
 
 WIDTH = 100  # columns
 SCREEN = 40  # lines for up to five environments
 _STYLES = {"parity": "green", "diverged": "red", "inconclusive": "yellow", "invalid": "magenta"}
 _HINT = "dim"
+_HEADLINE = 240  # characters that the headline may always have
 
 
 @dataclass(frozen=True)
 class _Room:
-    """How many items each section may show, and how long one foreign text may be."""
+    """How many items each section may show, and how long one foreign text may be.
+
+    Attributes:
+        source: lines of each side of the first failing stretch.
+    """
 
     findings: int
     rows: int
     text: int
+    source: int
 
 
 # Tried in this order until the summary fits one screen; the report files always hold everything.
 _ROOMS = (
-    _Room(5, 6, 300),
-    _Room(3, 5, 240),
-    _Room(3, 3, 200),
-    _Room(2, 2, 200),
-    _Room(1, 1, 160),
-    _Room(1, 1, 90),
-    _Room(1, 0, 70),
+    _Room(5, 6, 300, 12),
+    _Room(3, 5, 240, 12),
+    _Room(3, 3, 200, 10),
+    _Room(2, 2, 200, 8),
+    _Room(1, 1, 160, 8),
+    _Room(1, 1, 90, 5),
+    _Room(1, 0, 70, 3),
+    _Room(1, 0, 70, 0),
 )
 
 
@@ -73,6 +80,8 @@ def _plain(screen: RenderableType, width: int) -> str:
 def _sections(judgement: Judgement, room: _Room, folder: str) -> Iterable[RenderableType]:
     """Yield the parts of the summary from top to bottom."""
     yield from _verdict(judgement, room)
+    yield from _untrained(judgement, room)
+    yield from _source(judgement, room)
     if any(env.endpoints or env.metrics for env in judgement.envs):
         yield Text()
         yield _env_table(judgement)
@@ -99,7 +108,32 @@ def _verdict(judgement: Judgement, room: _Room) -> Iterable[Text]:
         (words.MEANINGS[judgement.verdict], words.GROUNDS.get(judgement.grounds, ""))
     )
     yield Text(meaning.strip(), style=_HINT)
-    yield Text(clean(judgement.headline, room.text), style=f"bold {style}")
+    yield Text(clean(judgement.headline, max(_HEADLINE, room.text)), style=f"bold {style}")
+
+
+def _untrained(judgement: Judgement, room: _Room) -> Iterable[Text]:
+    """Yield one line per kind of test that needs no training, and what was waived."""
+    lines = [stages.segments_line(judgement.segments)] if judgement.segments else []
+    lines += [stages.draws_line(judgement.draws)] if judgement.draws else []
+    lines += [stages.twins_line(judgement.twins)] if judgement.twins else []
+    lines += [stages.waivers_line(judgement.waivers)] if judgement.waivers else []
+    if lines:
+        yield Text()
+    for line in lines:
+        yield Text(clean(line, 2 * room.text), style=_HINT if line == line.lower() else "")
+
+
+def _source(judgement: Judgement, room: _Room) -> Iterable[Text]:
+    """Yield the lines of the first failing stretch, mine's and the reference's."""
+    row = replay.first_failed(judgement.segments)
+    if row is None or not (row.mine_source or row.reference_source) or room.source == 0:
+        return
+    yield Text()
+    for side, place, source in replay.sides(row):
+        title = f"{clean(row.tap, 40)}, {side}: " if side == "mine" else "beside the reference: "
+        yield Text.assemble((title, _HINT), (clean(place, room.text), "bold"))
+        for line in replay.excerpt(source, room.source):
+            yield Text(f"  {line}", no_wrap=True, overflow="ellipsis")
 
 
 def _env_table(judgement: Judgement) -> Table:
@@ -219,10 +253,17 @@ def _fact_lines(judgement: Judgement) -> tuple[str, ...]:
     return tuple(
         f"{clean(fact.name, 40)} ({clean(fact.component, 40)}): "
         f"mine {clean(fact.mine, 60)}, reference {clean(fact.reference, 60)}"
-        f"{'' if fact.decides else ' (a note, decides nothing)'}"
+        f"{_weight(fact)}"
         f"{'; ' + clean(fact.hint, 80) if fact.hint else ''}"
         for fact in summary.fact_groups(judgement.facts)
     )
+
+
+def _weight(fact: summary.FactGroup) -> str:
+    """Return a remark on a fact that differs and does not decide; "" for one that does."""
+    if not fact.decides:
+        return " (a note, decides nothing)"
+    return f" (waived: {clean(fact.waived, 80)})" if fact.waived else ""
 
 
 def _check_lines(judgement: Judgement) -> tuple[str, ...]:
@@ -230,6 +271,7 @@ def _check_lines(judgement: Judgement) -> tuple[str, ...]:
     return tuple(
         f"{row.role}, {clean(row.env_id, 40)}: expected {clean(row.check, 60)} "
         f"({clean(row.component, 40)}); {clean(row.detail, 100)}"
+        f"{f' (waived: {clean(row.waived, 80)})' if row.waived else ''}"
         for row in summary.failed_checks(judgement.sanity)
     )
 

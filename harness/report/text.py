@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 MAX_NAME = 160  # characters of one foreign text in running text; the JSON keeps all of it
 MAX_LABEL = 48  # characters of one foreign text inside a picture
+MAX_CODE = 240  # characters of one line of source
 MAX_SLUG = 60  # characters of a file name made from a foreign name
 _ZERO_WIDTH = "\u200b"
 
@@ -109,6 +111,18 @@ def markdown_code(text: str, limit: int = MAX_NAME) -> str:
     fence = "`" * (longest + 1)
     pad = " " if longest or not text.strip() else ""
     return f"{fence}{pad}{text or ' '}{pad}{fence}"
+
+
+def markdown_fence(lines: Sequence[str], language: str = "") -> str:
+    r"""Return lines of source as one fenced block that no line of it can close.
+
+    >>> markdown_fence(["```", "x"]).splitlines()
+    ['````', '```', 'x', '````']
+    """
+    kept = [plain(line, MAX_CODE) for line in lines]
+    longest = max((len(run) for line in kept for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join((f"{fence}{language}", *kept, fence))
 
 
 def label(text: str, limit: int = MAX_LABEL) -> str:

@@ -22,6 +22,7 @@ from harness.records import Json, SideSpec
 from harness.segments.compare import Limits, compare_tapes, lacking_draws
 from harness.segments.drawing import Tapes, differing_repeats, draw_records
 from harness.segments.exercised import exercised
+from harness.segments.hints_related import candidates, conventions
 from harness.segments.noise import floors_of
 from harness.segments.play import Played, folders_of, play
 from harness.segments.quantities import Quantity, quantities_of
@@ -60,11 +61,20 @@ def main(arguments: Sequence[str]) -> int:
     sides = Sides(
         SideSpec(**asked["mine"]),
         SideSpec(**asked["reference"]),
-        Policy(perturbed=scenario.perturbed, reward_scale=scenario.reward_scale),
+        policy_of(scenario),
     )
     found = run_scenario(scenario, sides, fallback=asked["fallback"])
     answer.write_text(json.dumps(to_plain(found)))
     return 0
+
+
+def policy_of(scenario: Scenario) -> Policy:
+    """Return how both sides of a scenario are played."""
+    return Policy(
+        perturbed=scenario.perturbed,
+        perturbation=scenario.perturbation,
+        reward_scale=scenario.reward_scale,
+    )
 
 
 def run_scenario(
@@ -76,7 +86,11 @@ def run_scenario(
         fallback: hyperparameter -> value that mine is known to take, where it refuses another.
     """
     scenario, error = fitted(scenario, sides, fallback)
-    found: dict[str, Any] = {"scenario": scenario.name, "fixed": dict(scenario.fixed)}
+    found: dict[str, Any] = {
+        "scenario": scenario.name,
+        "fixed": dict(scenario.fixed),
+        "actions": type(scenario.call().make_env().action_space).__name__,
+    }
     if error:
         return {**found, "refused": error}
     recorded = play(sides.reference, scenario.call(), policy=sides.policy)
@@ -141,10 +155,17 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
     floors = {} if again.error else floors_of(recorded.tape, again.tape, computed)
     is_whole = mine.tape.env_steps >= scenario.total_timesteps
     n_common = min(mine.tape.env_steps, recorded.tape.env_steps) if is_whole else None
-    limits = Limits(floors, frozenset(scenario.perturbed), n_common)
+    limits = Limits(
+        floors,
+        frozenset(scenario.perturbed),
+        n_common,
+        hyperparameters=scenario.hyperparameters,
+        n_envs=scenario.n_envs,
+    )
     trial = _Trial(scenario, sides, recorded, quantities, limits)
     mine, rows = _best(trial, mine)
     if any(row.status == "failed" for row in rows):
+        rows = _settled(trial, rows, mine)
         rows = _spanned(trial, rows, mine.runtime.policy)
     repeated = trial.play_mine(mine.runtime.policy)
     is_drawn_freely = not lacking_draws(mine.tape, recorded.tape, quantities)
@@ -174,6 +195,15 @@ def _best(trial: _Trial, mine: Played) -> tuple[Played, tuple[SegmentRow, ...]]:
             if _n_failures(rows) < _n_failures(best_rows):
                 best, best_rows = other, rows
     return best, best_rows
+
+
+def _settled(trial: _Trial, rows: tuple[SegmentRow, ...], mine: Played) -> tuple[SegmentRow, ...]:
+    """Return the rows with conventions told from failures, by a replay in which they flow on."""
+    own = candidates(rows, mine.tape, trial.recorded.tape)
+    if not own:
+        return rows
+    tried = trial.play_mine(replace(mine.runtime.policy, own=own))
+    return conventions(rows, () if tried.error else trial.rows(tried), own)
 
 
 def _n_failures(rows: Sequence[SegmentRow]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from harness.segments.scenario import Scenario
 from harness.spec.cards import Card, card
 
 # What a quantity is called when scenarios say different things of it: the first that one says.
-_PRECEDENCE = ("failed", "passed", "unobserved", "not exercised")
+_PRECEDENCE = ("failed", "convention", "passed", "unobserved", "not exercised")
 REPEATABLE = "the same draws under the same seed"
 
 
@@ -22,13 +22,17 @@ def joined(
 ) -> SegmentsResult:
     """Return the rows, events and draws of all scenarios together.
 
-    Mine that cannot begin a scenario (actions or environments that it does not know) is not turned
-    away as long as it can begin another: what only that scenario exercises is then not exercised.
+    Mine that cannot begin a scenario with another kind of actions is not turned away as long as it
+    can begin one: what only the other exercises is then not exercised. One that begins a scenario
+    and not another of the same kind has failed.
     """
     pairs = list(zip(asked, answers, strict=True))
     begun = [answer for answer in answers if "refused" not in answer]
+    kinds = {answer["actions"] for answer in begun if "actions" in answer}
     notes = tuple(note for scenario, answer in pairs for note in _notes(scenario, answer))
-    reasons = [reason for scenario, answer in pairs for reason in _failures(scenario, answer)]
+    reasons = [
+        reason for scenario, answer in pairs for reason in _failures(scenario, answer, kinds)
+    ]
     if not begun:
         reasons = [f"mine could not begin a scenario: {answers[0]['refused']}"]
     events: dict[str, int] = {}
@@ -133,8 +137,12 @@ def _notes(scenario: Scenario, answer: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _failures(scenario: Scenario, answer: Mapping[str, Any]) -> Iterator[str]:
+def _failures(
+    scenario: Scenario, answer: Mapping[str, Any], kinds: Collection[str]
+) -> Iterator[str]:
     where = f"scenario {scenario.name!r}"
+    if "refused" in answer and answer["actions"] in kinds:
+        yield f"{where}: mine raised: {answer['refused']}"
     if "failure" in answer:
         yield f"{where}: {answer['failure']}"
     for role in ("reference", "mine"):

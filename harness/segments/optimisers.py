@@ -86,15 +86,17 @@ class Optimisers:
             for parameter, field in group:
                 if known and field in known:
                     parameter.grad = hand_on(parameter.grad, {"": known[field]})
-        self._before = [p.detach().clone() for p in trained]
+        is_light = runtime.policy.is_light and not is_extra
+        self._before = [p if is_light else p.detach().clone() for p in trained]
         self._credit(optimiser)
 
     def _after_step(self, optimiser: torch.optim.Optimizer) -> None:
         before = {id(p): b for (p, *_), b in zip(self._placed, self._before, strict=True)}
         with torch.no_grad():
             for name, slot, group in self._groups():
-                change = {field: _array(p - before[id(p)]) for p, field in group}
-                self._runtime.take(f"{name}step", slot, change)
+                if not self._runtime.policy.is_light:
+                    change = {field: _array(p - before[id(p)]) for p, field in group}
+                    self._runtime.take(f"{name}step", slot, change)
                 after = {field: _array(p) for p, field in group}
                 known = self._runtime.take(f"{name}after", slot, after)
                 self._set(group, known, before)
@@ -104,7 +106,8 @@ class Optimisers:
         for group_, rate in self._own_rates:
             group_["lr"] = rate
         self.updates += 1
-        self._runtime.modules.remember()
+        if not self._runtime.policy.is_light:
+            self._runtime.modules.remember()
 
     def _hand_on_rate(self, optimiser: torch.optim.Optimizer, name: str, slot: Slot) -> None:
         """Compare the learning rate and step with the reference's; it is put back afterwards."""
@@ -150,7 +153,7 @@ class Optimisers:
     def _is_extra(self) -> bool:
         """Return whether the reference makes no step of these parameters here."""
         runtime = self._runtime
-        if runtime.reference is None or runtime.policy.hands_on != "all":
+        if runtime.reference is None or not runtime.hands_on_all:
             return False
         return not any(
             runtime.reference.at(f"{name}after", slot) for name, slot, _ in self._groups()
@@ -164,6 +167,8 @@ class Optimisers:
     def _credit(self, optimiser: torch.optim.Optimizer) -> None:
         """Credit the lines before the step to everything that is seen at it."""
         runtime = self._runtime
+        if runtime.policy.is_light:
+            return
         names = dict.fromkeys(name for name, _, _ in self._groups())
         for name in names:
             for kind in ("updates", "learning_rate", "grad", "step"):

@@ -23,6 +23,7 @@ from harness.errors import nearest_sentence
 from harness.run.observe.patches import Patches, watch_environments
 from harness.run.observe.sites import Sites
 from harness.segments.boundary import Boundary
+from harness.segments.descent import watch_descent
 from harness.segments.lines import Tracer
 from harness.segments.modules import Modules
 from harness.segments.optimisers import Optimisers
@@ -30,9 +31,6 @@ from harness.segments.tape import Arrays, Event, Slot, Tape, put
 from harness.segments.values import arrays_of, hand_on
 from harness.side import Call
 from harness.spec.cards import card
-
-# Spread of what perturbs the weights of a module: as large as weights themselves are.
-PERTURBATION = 0.3
 
 
 class StopReplay(BaseException):
@@ -55,24 +53,32 @@ class Policy:
     """What a runtime does with values.
 
     Attributes:
-        perturbed: module taps whose weights get noise when recorded, from `perturbation_seed`.
+        perturbed: module taps whose weights get noise of spread `perturbation` when recorded, from
+            `perturbation_seed`.
         reward_scale: factor on the environment's rewards when recorded.
         hands_on: "all" taps and steps, "sources" alone, or "none".
-        also: checks that are handed on as sources are.
+        also: checks that are handed on as sources are. own: checks that never are.
         nudge_seed: after every optimiser step, move each weight by one unit in the last place.
+        whole_from: from this many env steps on everything is handed on; None: as `hands_on` says.
         stop_after: env steps after which the side is ended; None: never.
         choices: module tap -> which of its candidate matchings to use.
+        is_light: of what is trained only the value after each step is taken down: not the change
+            that it is made of, nor the module before it.
         traced: folders whose lines are traced. is_wide: compute in float64.
     """
 
     perturbed: tuple[str, ...] = ()
+    perturbation: float = 0.0
     perturbation_seed: int = 0
     reward_scale: float = 1.0
     hands_on: str = "all"
     also: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
     nudge_seed: int | None = None
+    whole_from: int | None = None
     stop_after: int | None = None
     choices: Mapping[str, int] = field(default_factory=dict)
+    is_light: bool = False
     traced: tuple[Path, ...] = ()
     is_wide: bool = False
 
@@ -135,8 +141,9 @@ class Runtime:
         hooks = [
             register_optimizer_step_pre_hook(self.optimisers.before),
             register_optimizer_step_post_hook(self.optimisers.after),
-            register_module_forward_pre_hook(self.modules.was_called),
         ]
+        if not self.policy.is_light:
+            hooks.append(register_module_forward_pre_hook(self.modules.was_called))
         tap.set_handler(self.handle)
         try:
             with self.tracer.tracing():
@@ -162,13 +169,15 @@ class Runtime:
     def event(self, name: str) -> None:
         """Note that something happens: where, after which lines, and what it changed in modules."""
         self.sites.note(name)
+        self._stop_if_asked()
+        if self.policy.is_light:
+            return
         self.tracer.credit(name)
         self.callers.setdefault(name, set()).update(self.modules.called)
         self.modules.called.clear()
         for changed in (*self.modules.changed(), *self.optimisers.changed()):
             self.tracer.credit_also(changed)
             self.sites.note(changed)
-        self._stop_if_asked()
 
     def is_update(self, name: str) -> bool:
         """Return whether events of a quantity belong to updating rather than to collecting."""
@@ -194,11 +203,18 @@ class Runtime:
         event = Event(arrays, self.boundary.env_steps, self.optimisers.updates)
         known = self.reference.at(name, slot) if self.reference else None
         self._keep(name, slot, event, known)
-        hands_on = self.policy.hands_on
-        is_handed = hands_on == "all" or (
-            hands_on == "sources" and (is_source or name in self.policy.also)
+        is_handed = self.hands_on_all or (
+            self.policy.hands_on == "sources" and (is_source or name in self.policy.also)
         )
         return known.arrays if known and is_handed else None
+
+    @property
+    def hands_on_all(self) -> bool:
+        """Whether checks and steps are handed on at this moment, not draws alone."""
+        start = self.policy.whole_from
+        if start is None:
+            return self.policy.hands_on == "all"
+        return self.boundary.env_steps >= start
 
     def nudge(self, parameters: Iterable[torch.Tensor]) -> None:
         """Move what an optimiser has just set, when the policy asks for it."""
@@ -208,10 +224,13 @@ class Runtime:
     def check_modules(self) -> None:
         """Take down and hand on every tapped module, before an update."""
         for name in self.modules.parameters:
+            if self.policy.is_light and name in self.tape.owners:
+                continue
             slot = self.slot(f"{name}_params")
             known = self.take(f"{name}_params", slot, self.modules.arrays(name))
             if known is not None:
                 self.modules.load(name, known)
+        if not self.policy.is_light:
             self.modules.remember()
 
     def _handle(self, name: str, value: Any) -> Any:
@@ -226,13 +245,17 @@ class Runtime:
         if self.modules.admits(value):
             return self._handle_module(name, value, slot)
         known = self.take(name, slot, arrays_of(value), is_source=is_source)
-        return value if known is None else hand_on(value, known)
+        handed = value
+        if known is not None and name not in self.policy.own:
+            handed = hand_on(value, known)
+        watch_descent(self.tape, name, handed)
+        return handed
 
     def _handle_module(self, name: str, value: Any, slot: Slot) -> Any:
         event = self.reference.at(name, slot) if self.reference else None
         self.modules.register(name, value, event.arrays if event else None)
         if self.reference is None and name in self.policy.perturbed:
-            self.modules.perturb(name, self._rng, PERTURBATION)
+            self.modules.perturb(name, self._rng, self.policy.perturbation)
         known = self.take(name, slot, self.modules.arrays(name), is_source=True)
         if known is not None:
             self.modules.load(name, known)

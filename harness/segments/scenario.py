@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.records import Json
 from harness.side import Call
+from harness.spec.cards import card
 
 SCENARIOS = Path(__file__).with_name("scenarios.toml")
 
@@ -20,6 +21,7 @@ class Scenario:
 
     Attributes:
         perturbed: module taps whose weights get noise on both sides.
+        perturbation: spread of that noise; the default is as large as weights themselves are.
         reward_scale: factor on the environment's rewards, on both sides.
         fixed: hyperparameter (or "n_envs") that mine cannot vary -> the value taken instead.
     """
@@ -32,18 +34,19 @@ class Scenario:
     n_envs: int
     hyperparameters: Mapping[str, Json]
     perturbed: tuple[str, ...] = ()
+    perturbation: float = 0.3
     reward_scale: float = 1.0
     fixed: Mapping[str, Json] = field(default_factory=dict)
 
     def call(self, *, seed: int | None = None) -> Call:
-        """Return the call that both sides receive."""
+        """Return the call that both sides receive; what the scenario leaves out has its default."""
         return Call(
             algo=self.algo,
             env_id=self.env_id,
             seed=self.seed if seed is None else seed,
             total_timesteps=self.total_timesteps,
             n_envs=self.n_envs,
-            hyperparameters=dict(self.hyperparameters),
+            hyperparameters={**card(self.algo).defaults, **self.hyperparameters},
         )
 
     def fixing(self, name: str, value: Json) -> Scenario:

@@ -70,7 +70,7 @@ def main(run_json: str, work_dir: str) -> int:
         return _exit_code(request)
     except BaseException as error:  # noqa: BLE001 - the child boundary: becomes a named outcome
         _stop_if_forked(pid)
-        _print_exception(error)
+        print_exception(error)
         failure = describe(error)
     if failure is None:
         return 0
@@ -192,7 +192,7 @@ def _message_of(error: BaseException) -> str:
         return "(its message cannot be printed)"
 
 
-def _print_exception(error: BaseException) -> None:
+def print_exception(error: BaseException) -> None:
     """Print the traceback to stderr from the side's own first frame on."""
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:

@@ -19,7 +19,14 @@ from typing import Any, NoReturn
 
 from harness.codec import from_plain, to_plain
 from harness.records import Json, Outcome, RunSpec
-from harness.run.child import KIND_UNSUPPORTED, call_of, describe, leave, prepare_process
+from harness.run.child import (
+    KIND_UNSUPPORTED,
+    call_of,
+    describe,
+    leave,
+    prepare_process,
+    print_exception,
+)
 from harness.run.load import load_side
 from harness.run.observe import Observation
 from harness.run.observe.beginning import Beginning, Stop
@@ -105,7 +112,11 @@ def begin(run: RunSpec, *, patience_s: float | None = None) -> dict[str, Json]:
             load_side(run.side)(call_of(run))
     except Stop:
         is_ended = True
+    except SystemExit as request:
+        message = f"called sys.exit({request.code!r}) before its first updates were made"
+        return {"outcome": Outcome.EXITED.value, "message": message}
     except BaseException as error:  # noqa: BLE001 - the child boundary: becomes words
+        print_exception(error)
         return _failure(error)
     reason = observation.fault or ("" if is_ended else observation.unobserved_reason() or "")
     if reason:

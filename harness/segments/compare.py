@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harness.judgement import SegmentRow
+from harness.records import Json
 from harness.segments.gather import strangers
-from harness.segments.hints import Failing, hints_of
+from harness.segments.hints import Context, Failing, hints_of
+from harness.segments.hints_related import related
 from harness.segments.noise import FLOAT32_UNIT, UNMEASURED_STEP, Floor, scale_of
 from harness.segments.quantities import Quantity
 from harness.segments.tape import Array, Event, Slot, Tape
@@ -30,11 +32,14 @@ class Limits:
         floors: quantity -> noise floor; one that is missing has rounding units alone.
         skipped: quantities that were perturbed on purpose: handed on, not compared.
         env_steps: events after this many are not compared; None: all are.
+        hyperparameters, n_envs: of the call; hints name numbers by them.
     """
 
     floors: Mapping[str, Floor] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()
     env_steps: int | None = None
+    hyperparameters: Mapping[str, Json] = field(default_factory=dict)
+    n_envs: int = 1
 
     def floor(self, name: str, slot: Slot, *, scale: float) -> float:
         """Return the noise floor of one event, absolute."""
@@ -70,7 +75,7 @@ def compare_tapes(
             row = replace(row, status="unobserved", hints=(needed,))
         if not (quantity.is_silent and row.status != "failed"):
             rows.append(row)
-    return _related(tuple(rows), mine, reference)
+    return related(rows, mine, reference)
 
 
 def lacking_draws(mine: Tape, reference: Tape, quantities: Sequence[Quantity]) -> tuple[str, ...]:
@@ -119,7 +124,8 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
         extra=extra if quantity.counts else 0,
         noise_floor=limits.floors.get(name, Floor()).typical,
     )
-    return _explained(found, failing) if failing else _first_unmatched(found, ours, theirs)
+    context = Context(name, limits.hyperparameters, limits.n_envs, mine, reference)
+    return _explained(found, failing, context) if failing else _first_unmatched(found, ours, theirs)
 
 
 def _within(tape: Tape, name: str, limits: Limits) -> Mapping[Slot, Event]:
@@ -216,7 +222,7 @@ def difference_of(mine: Array, reference: Array, *, floor: float) -> Difference 
     return Difference(size, float(is_off.mean()))
 
 
-def _explained(row: SegmentRow, failing: Sequence[Failing]) -> SegmentRow:
+def _explained(row: SegmentRow, failing: Sequence[Failing], context: Context) -> SegmentRow:
     first = failing[0]
     return replace(
         row,
@@ -225,7 +231,7 @@ def _explained(row: SegmentRow, failing: Sequence[Failing]) -> SegmentRow:
         update=first.ours.update,
         env_step=first.ours.env_step,
         fields=tuple(sorted({one.field for one in failing if one.field})),
-        hints=hints_of(failing),
+        hints=hints_of(failing, context),
     )
 
 
@@ -238,41 +244,3 @@ def _first_unmatched(
     unmatched = [ours.get(slot) or theirs.get(slot) for slot in ours.keys() ^ theirs.keys()]
     first = min((event for event in unmatched if event), key=lambda event: event.env_step)
     return replace(row, update=first.update, env_step=first.env_step, size=float("inf"))
-
-
-def _related(rows: tuple[SegmentRow, ...], mine: Tape, reference: Tape) -> tuple[SegmentRow, ...]:
-    """Add what the neighbours say: inputs of a failing step that agree are not to blame."""
-    status = {row.tap: row.status for row in rows}
-    return tuple(
-        replace(row, hints=(*row.hints, said))
-        if row.status == "failed" and (said := _neighbour(row.tap, status, mine, reference))
-        else row
-        for row in rows
-    )
-
-
-def _neighbour(tap: str, status: Mapping[str, str], mine: Tape, reference: Tape) -> str:
-    owner, _, kind = tap.rpartition("_")
-    if kind == "step" and status.get(f"{owner}_grad") == "passed":
-        constants = _constants_said(mine, reference, f"{owner}_")
-        return f"the gradient agrees: the optimiser's constants differ{constants}"
-    losses = [name for name in status if name.endswith("loss")]
-    if kind == "grad" and all(status[name] != "failed" for name in losses):
-        return "the loss agrees: a stop-gradient, the clipping or the list of parameters differs"
-    return ""
-
-
-# Options of torch.optim that change speed or bookkeeping only, and the learning rate, which is a
-# quantity of its own.
-_NOT_CONSTANTS = frozenset({"lr", "foreach", "fused", "capturable", "differentiable", "maximize"})
-
-
-def _constants_said(mine: Tape, reference: Tape, prefix: str) -> str:
-    ours, theirs = mine.constants.get(prefix, {}), reference.constants.get(prefix, {})
-    keys = sorted((ours.keys() | theirs.keys()) - _NOT_CONSTANTS)
-    differing = [
-        f"{key} {ours.get(key)!r}, reference {theirs.get(key)!r}"
-        for key in keys
-        if ours.get(key) != theirs.get(key)
-    ]
-    return f" ({'; '.join(differing)})" if differing else ""

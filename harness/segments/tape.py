@@ -40,6 +40,7 @@ class Tape:
         constants: prefix of an owner's quantities -> its optimiser's class and options.
         clips: for every call that clips gradients, whether they were longer than the limit.
         unknown: tap names outside the card.
+        descended: taps of single numbers through which a gradient other than 0 flowed back.
         env_steps: made in the end, summed over parallel environments.
         capacity: transitions that the replay buffer keeps; 0: all, or there is none.
     """
@@ -52,6 +53,7 @@ class Tape:
     constants: dict[str, dict[str, Any]] = field(default_factory=dict)
     clips: list[bool] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    descended: set[str] = field(default_factory=set)
     env_steps: int = 0
     capacity: int = 0
 

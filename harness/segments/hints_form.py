@@ -1,0 +1,388 @@
+"""How else mine may follow from the reference: order, lag, functions, bounds, types, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from harness.segments.hints_base import (
+    FIT,
+    MIN_ELEMENTS,
+    Context,
+    Failing,
+    Floats,
+    Pair,
+    either,
+    explains,
+    is_vector,
+    stacked,
+)
+from harness.segments.hints_factor import factor_names
+from harness.segments.tape import Array, Event
+
+# A relation with two free numbers per event needs this many elements in it.
+MIN_AFFINE = 4
+# Elements that must lie at a bound, of different references, before a bound is believed.
+MIN_BOUNDED = 2
+
+# Other values that mine is a copy of; more are not named.
+MAX_COPIES = 3
+# Lengths of clipped gradients agree to this share: torch adds 1e-6 to the length it divides by.
+LENGTH_FIT = 1e-3
+
+# Words -> function of the reference; all without a free number.
+FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
+    "the absolute value of the reference": np.abs,
+    "the square of the reference": np.square,
+    "the square root of the reference": np.sqrt,
+    "exp of the reference": np.exp,
+    "the logarithm of the reference": np.log,
+    "tanh of the reference": np.tanh,
+    "1 - the reference": lambda x: 1 - x,
+    "1 / the reference": lambda x: 1 / x,
+    "the reference below 0 and 0 above": lambda x: np.minimum(x, 0),
+    "the reference above 0 and 0 below": lambda x: np.maximum(x, 0),
+    "the reference as 0 or 1": lambda x: (x != 0).astype(np.float64),
+    "the reference modulo 256: it is held in 8 bits": lambda x: np.mod(np.trunc(x), 256),
+    "the reference in half precision": lambda x: x.astype(np.float16).astype(np.float64),
+    "the reference rounded to float32": lambda x: x.astype(np.float32).astype(np.float64),
+}
+INVERSES = ("the absolute value", "the square", "exp", "the logarithm", "tanh")
+WHOLE: tuple[Callable[[Floats], Floats], ...] = (np.trunc, np.rint, np.floor)
+
+
+def constant(pairs: Sequence[Pair], context: Context) -> str:
+    """Return whether mine is one number where the reference varies."""
+    del context
+    mine, reference = stacked(pairs)
+    if mine.size < MIN_ELEMENTS or not np.isfinite(mine).all() or np.ptp(reference) == 0:
+        return ""
+    return f"mine is {mine[0]:.6g} everywhere" if np.ptp(mine) == 0 else ""
+
+
+def function(pairs: Sequence[Pair], context: Context) -> str:
+    """Return which function of the reference mine is, or the reference of mine; or ""."""
+    del context
+    mine, reference = stacked(pairs)
+    if mine.size < MIN_ELEMENTS:
+        return ""
+    with np.errstate(all="ignore"):
+        if any(explains(cut(reference), mine, reference) for cut in WHOLE):
+            return "mine is the reference cut to whole numbers"
+        found = [
+            f"mine is {w}" for w, f in FUNCTIONS.items() if explains(f(reference), mine, reference)
+        ]
+        found += [
+            f"the reference is {words.removesuffix(' of the reference')} of mine"
+            for words, f in FUNCTIONS.items()
+            if words.startswith(INVERSES) and not found
+            if explains(f(mine), reference, mine)
+        ]
+    return either(found)
+
+
+def bounded(pairs: Sequence[Pair], context: Context) -> str:
+    """Return whether one side is a copy of the other, cut off at bounds."""
+    mine, reference = stacked(pairs)
+    if mine.size <= MIN_BOUNDED or not (np.isfinite(mine).all() and np.isfinite(reference).all()):
+        return ""
+    if said := _bounds(mine, reference, context):
+        return f"mine is the reference clipped {said}"
+    if said := _bounds(reference, mine, context):
+        return f"the reference is clipped {said}, mine is not"
+    return ""
+
+
+def _bounds(short: Floats, long: Floats, context: Context) -> str:
+    """Return the bounds that cut one array to the other, in words; or ""."""
+    low, high = float(short.min()), float(short.max())
+    is_below, is_above = (_is_bound(short, long, x, s) for x, s in ((low, 1.0), (high, -1.0)))
+    cut = np.clip(long, low if is_below else -np.inf, high if is_above else np.inf)
+    if not (is_below or is_above) or not explains(cut, short, long):
+        return ""
+    if is_below and is_above:
+        names = factor_names(high, context) if np.isclose(-low, high, rtol=FIT) else []
+        return f"to [{low:.6g}, {high:.6g}]" + (f" ({' or '.join(names)})" if names else "")
+    return f"from below at {low:.6g}" if is_below else f"from above at {high:.6g}"
+
+
+def _is_bound(short: Floats, long: Floats, bound: float, sign: float) -> bool:
+    """Return whether several different elements beyond a bound lie at it, and some do not."""
+    at = np.abs(short - bound) <= FIT * max(abs(bound), 1e-12)
+    beyond = np.unique(long[at & (sign * (long - bound) < 0)])
+    return len(beyond) >= MIN_BOUNDED and not at.all()
+
+
+def order(pairs: Sequence[Pair], context: Context) -> str:
+    """Return whether mine has the reference's values, or rows, in another order."""
+    del context
+    if any(pair.mine.size < MIN_ELEMENTS for pair in pairs):
+        return ""
+    for words, arrange in _ARRANGEMENTS.items():
+        if _all_explain(pairs, arrange):
+            return words
+    return ""
+
+
+def _by_rows(pair: Pair) -> Floats | None:
+    """Return the reference's rows in the order that sorting gives mine's."""
+    if pair.reference.ndim < 2 or pair.mine.shape[0] != pair.reference.shape[0]:
+        return None
+    rows = [x.reshape(len(x), -1) for x in (pair.mine, pair.reference)]
+    if rows[0].shape[1] < 2 or rows[0].shape[0] < 2:
+        return None
+    ranks = [np.lexsort(x.T[::-1]) for x in rows]
+    model = np.empty_like(rows[0])
+    model[ranks[0]] = rows[1][ranks[1]]
+    return model.ravel()
+
+
+def _by_values(pair: Pair) -> Floats:
+    mine = pair.mine.ravel()
+    model = np.empty_like(mine)
+    model[np.argsort(mine, kind="stable")] = np.sort(pair.reference, axis=None)
+    return model
+
+
+def _transposed(pair: Pair) -> Floats | None:
+    return pair.reference.ravel(order="F") if pair.reference.ndim > 1 else None
+
+
+def _reversed_rows(pair: Pair) -> Floats | None:
+    return pair.reference[::-1].ravel() if pair.reference.ndim else None
+
+
+def _last_axis(pair: Pair) -> Floats | None:
+    return pair.reference[..., ::-1].ravel() if pair.reference.ndim > 1 else None
+
+
+_ARRANGEMENTS: dict[str, Callable[[Pair], Floats | None]] = {
+    "mine is the reference transposed: its axes are exchanged": _transposed,
+    "the same rows in reverse order": _reversed_rows,
+    "the same columns in reverse order": _last_axis,
+    "the same rows in another order": _by_rows,
+    "the same values in another order": _by_values,
+}
+
+
+def beside(pairs: Sequence[Pair], context: Context) -> str:
+    """Return whether mine is an earlier or later value of the reference, or a sum over events."""
+    found = [
+        words
+        for words, model in _BESIDE.items()
+        if _all_explain([pair for pair in pairs if model(pair) is not None], model)
+    ]
+    if found:
+        return either(found)
+    return _running_sum(pairs, context)
+
+
+_BESIDE: dict[str, Callable[[Pair], Floats | None]] = {
+    "mine is the reference's previous value: a lag of one": lambda p: p.before,
+    "mine is the reference's next value: it runs ahead by one": lambda p: p.after,
+    "mine is the sum of this value and the one before: it accumulates": lambda p: (
+        None if p.before is None else p.before.ravel() + p.reference.ravel()
+    ),
+    "mine is the change since the value before": lambda p: (
+        None if p.before is None else p.reference.ravel() - p.before.ravel()
+    ),
+}
+
+
+def moved(pairs: Sequence[Pair], context: Context) -> str:
+    """Return how far mine moved from the value before, as a share of the reference's move."""
+    known = [pair for pair in pairs if pair.before is not None and pair.is_same_size]
+    if not known or not context.tap.endswith("_params"):
+        return ""
+    before = np.concatenate([p.before.ravel() for p in known if p.before is not None])
+    mine, reference = stacked(known)
+    move = reference - before
+    if not np.any(move):
+        return "mine changed where the reference did not"
+    share = float((mine - before) @ move) / float(move @ move)
+    if abs(share) < FIT or not explains(before + share * move, mine, reference):
+        return ""
+    names = factor_names(share, context)
+    said = f", which is {' or '.join(names)}" if names else ""
+    return f"mine moved {share:.6g} times as far from the value before{said}"
+
+
+def affine(pairs: Sequence[Pair], context: Context) -> str:
+    """Return whether mine is in every event a shifted and scaled copy, differently each time."""
+    del context
+    models, factors = [], []
+    for pair in pairs:
+        x, y = pair.reference.ravel(), pair.mine.ravel()
+        if x.size < MIN_AFFINE or np.ptp(x) == 0 or not np.isfinite([x, y]).all():
+            return ""
+        slope = float(y @ x) / float(x @ x)
+        if explains(slope * x, y, x):
+            models.append("factor")
+            factors.append(slope)
+        elif explains(x + float(np.mean(y - x)), y, x):
+            models.append("offset")
+            factors.append(float(np.mean(y - x)))
+        elif x.size > MIN_AFFINE and explains(_line(x, y), y, x):
+            models.append("scale and shift")
+        else:
+            return ""
+    if len(set(models)) > 1 or models[0] == "scale and shift":
+        return "within every event mine is the reference scaled and shifted: normalised differently"
+    span = f"from {min(factors):.4g} to {max(factors):.4g}"
+    return f"one {models[0]} in each event, {span} over events" if len(pairs) > 1 else ""
+
+
+def _line(x: Floats, y: Floats) -> Floats:
+    """Return the straight line through points, at their places."""
+    design = np.stack([x, np.ones_like(x)], axis=1)
+    fitted: Floats = design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    return fitted
+
+
+def length(pairs: Sequence[Pair], context: Context) -> str:
+    """Return how gradients of one direction differ in length, when a limit shows in it; or ""."""
+    if not context.tap.endswith("grad") or len(pairs) < MIN_ELEMENTS:
+        return ""
+    for pair in pairs:
+        x, y = pair.reference.ravel(), pair.mine.ravel()
+        if x.size < MIN_AFFINE or not np.any(x) or not explains((y @ x) / (x @ x) * x, y, x):
+            return ""
+    mine, reference = (
+        [float(np.linalg.norm(x)) for x in xs]
+        for xs in ([pair.mine for pair in pairs], [pair.reference for pair in pairs])
+    )
+    own, known = _limit(mine, context), _limit(reference, context)
+    if not (own or known):
+        return ""
+    own, known = (f"clipped to the length {x}" if x else "not clipped" for x in (own, known))
+    return f"the direction agrees: mine is {own}, the reference is {known}"
+
+
+def _limit(lengths: Sequence[float], context: Context) -> str:
+    """Return the length that all gradients have, in words; "" when they differ."""
+    if np.ptp(lengths) > LENGTH_FIT * max(lengths):
+        return ""
+    names = [n for n, x in context.numbers.items() if abs(lengths[0] - x) <= LENGTH_FIT * x]
+    return f"{lengths[0]:.4g}" + (f" ({' or '.join(names)})" if names else "")
+
+
+def _running_sum(pairs: Sequence[Pair], context: Context) -> str:
+    """Return whether mine is the sum over all events so far."""
+    events = context.reference.of(context.tap)
+    field = _field_of(pairs[0], events.get(pairs[0].slot))
+    if field is None or len(events) <= MIN_ELEMENTS:
+        return ""
+    total, models = np.zeros(1), {}
+    for slot, event in events.items():
+        array = event.arrays.get(field)
+        if array is None or total.size not in (1, array.size):
+            return ""
+        total = total + array.astype(np.float64).ravel()
+        models[slot] = total
+    is_sum = _all_explain(pairs, lambda pair: models[pair.slot])
+    return "mine is the running sum of the reference over events: it accumulates" if is_sum else ""
+
+
+def _field_of(pair: Pair, event: Event | None) -> str | None:
+    """Return the field that a pair was taken from."""
+    for name, array in event.arrays.items() if event else ():
+        if array.shape == pair.reference.shape and np.array_equal(array, pair.reference):
+            return name
+    return None
+
+
+def exchanged(failing: Sequence[Failing], field: str, context: Context) -> str:
+    """Return which other value of the reference mine is: another field, or another quantity."""
+    own = [one.ours.arrays[field] for one in failing if field in one.ours.arrays]
+    if is_vector(field) or not own or len(own) != len(failing):
+        return ""
+    found = [
+        f"mine is the reference's {words}"
+        for words, columns in _others(failing, field, context)
+        if len(columns) == len(own) and _is_copy(own, columns, failing, field)
+    ]
+    return either(found[:MAX_COPIES])
+
+
+def _others(
+    failing: Sequence[Failing], field: str, context: Context
+) -> Iterator[tuple[str, list[Array]]]:
+    """Yield everything else that the reference has at the same places, in words."""
+    for name in failing[0].theirs.arrays:
+        if name != field:
+            yield name, [f.theirs.arrays[name] for f in failing if name in f.theirs.arrays]
+    for tap, events in context.reference.events.items():
+        if tap == context.tap or tap.endswith(("_after", "_params", "_grad", "_step")):
+            continue
+        here = [events[f.slot] for f in failing if f.slot in events]
+        for name in here[0].arrays if len(here) == len(failing) else ():
+            words = f"{tap}.{name}" if name else tap
+            yield words, [event.arrays[name] for event in here if name in event.arrays]
+
+
+def _is_copy(
+    own: Sequence[Array], others: Sequence[Array], failing: Sequence[Failing], field: str
+) -> bool:
+    if any(a.size != b.size for a, b in zip(own, others, strict=True)):
+        return False
+    theirs = [one.theirs.arrays[field] for one in failing]
+    if any(a.size != b.size for a, b in zip(own, theirs, strict=True)):
+        return False
+    flat = [
+        np.concatenate([x.astype(np.float64).ravel() for x in xs]) for xs in (others, own, theirs)
+    ]
+    return flat[0].size >= MIN_ELEMENTS and np.ptp(flat[1]) > 0 and explains(*flat)
+
+
+def shape(failing: Sequence[Failing], field: str) -> str:
+    """Return both shapes, and what makes one of the other when something does."""
+    first = failing[0]
+    if field not in first.ours.arrays or field not in first.theirs.arrays:
+        return ""
+    mine, reference = (e.arrays[field] for e in (first.ours, first.theirs))
+    said = f"shape {mine.shape} where the reference has {reference.shape}"
+    return f"{said}: {how}" if (how := _reshaped(mine, reference)) else said
+
+
+def _reshaped(mine: Array, reference: Array) -> str:
+    a, b = mine.astype(np.float64), reference.astype(np.float64)
+    if a.ndim == b.ndim + 1 and a.shape[:-1] == b.shape and a.shape != (*b.shape, *b.shape):
+        return either([w for w, f in _REDUCED.items() if _near(f(a), b)])
+    if b.ndim == a.ndim + 1 and b.shape[:-1] == a.shape:
+        return either(
+            [w.replace("missing", "mine's alone") for w, f in _REDUCED.items() if _near(f(b), a)]
+        )
+    if a.ndim == 0 and b.ndim:
+        words = {"mine is its mean": b.mean(), "mine is its sum": b.sum()}
+        return either([w for w, x in words.items() if _near(x, a)])
+    n = b.size
+    if b.ndim and a.size == n * n and n > 1:
+        return f"every row is paired with every other, a broadcast of ({n},) and ({n}, 1)"
+    is_turned = a.ndim > 1 and a.shape == b.shape[::-1] and _near(a.T, b)
+    return "its axes are exchanged" if is_turned else ""
+
+
+_REDUCED: dict[str, Callable[[Floats], Floats]] = {
+    "the sum over the last axis is missing": lambda x: x.sum(-1),
+    "the mean over the last axis is missing": lambda x: x.mean(-1),
+    "the minimum over the last axis is missing": lambda x: x.min(-1),
+    "the maximum over the last axis is missing": lambda x: x.max(-1),
+    "one column of the last axis is to be taken": lambda x: x[..., 0],
+}
+
+
+def _near(a: Array | np.floating, b: Array) -> bool:
+    scale = float(np.abs(b).max(initial=0.0))
+    return bool(np.abs(a - b).max(initial=0.0) <= FIT * scale)
+
+
+def _all_explain(pairs: Sequence[Pair], model: Callable[[Pair], Floats | None]) -> bool:
+    """Return whether a model fits all pairs together."""
+    models = [model(pair) for pair in pairs]
+    known = [x.ravel() for x in models if x is not None]
+    if not pairs or len(known) != len(pairs):
+        return False
+    mine, reference = stacked(pairs)
+    flat = np.concatenate(known)
+    return flat.size == mine.size >= MIN_ELEMENTS and explains(flat, mine, reference)

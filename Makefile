@@ -8,7 +8,7 @@ ARGS ?= --algo dqn --envs easy
 PYTEST_ARGS ?=
 
 .PHONY: compare test check format lint types contracts coverage slow \
-	calibrate-stats bench-overhead bench-start bench-stats bench-judge soak check-versions clean
+	calibrate-stats bench-overhead bench-start bench-stats bench-judge bench-bugs soak check-versions clean
 
 ## The main job: compare my_impls/dqn.py with stable-baselines3. Other arguments: make compare ARGS='...'
 ## (make shows every verdict but PARITY as an error, because `compare` exits with 1, 3 or 4 then.)
@@ -61,6 +61,10 @@ bench-start: $(VENV)/.installed-test
 
 bench-judge: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.judge $(ARGS_BENCH)
+
+## Every planted mistake through the segment test; rewrites docs/localisation.md, goes on if ended.
+bench-bugs: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.bugs --pairs --aa --verbose $(ARGS_BENCH)
 
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.soak $(ARGS_BENCH)

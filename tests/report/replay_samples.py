@@ -251,3 +251,4 @@ def hostile():
 
 
 ALL = {"replay diverged": diverged, "replay parity": parity, "replay hostile": hostile}
+EVERY = {**samples.ALL, **ALL}

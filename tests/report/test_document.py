@@ -10,20 +10,21 @@ from harness.judgement import Interval
 from harness.records import REPORT_SCHEMA
 from harness.report.document import SCHEMA_FILE, from_json, schema_text, to_json
 from tests.report import samples
+from tests.report.replay_samples import EVERY
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", EVERY)
 def test_to_json_and_back_gives_the_same_judgement(name):
-    judgement = samples.ALL[name]()
+    judgement = EVERY[name]()
     assert from_json(to_json(judgement)) == judgement
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", EVERY)
 def test_to_json_validates_against_the_shipped_schema(name):
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
-    assert list(validator.iter_errors(json.loads(to_json(samples.ALL[name]())))) == []
+    assert list(validator.iter_errors(json.loads(to_json(EVERY[name]())))) == []
 
 
 def test_schema_file_equals_the_generated_schema():

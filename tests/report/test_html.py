@@ -1,10 +1,12 @@
+import re
 from html.parser import HTMLParser
 
 import pytest
 
 from harness.report.html import to_html
 from harness.report.plots import draw
-from tests.report import samples
+from tests.report import replay_samples, samples
+from tests.report.replay_samples import EVERY
 
 VOID = {"meta", "br", "img"}
 
@@ -34,14 +36,16 @@ def parsed(page):
     return tags
 
 
-@pytest.fixture(scope="module")
-def hostile_page():
+@pytest.fixture(scope="module", params=["trained", "untrained"])
+def hostile_page(request):
+    if request.param == "untrained":
+        return to_html(replay_samples.hostile(), {"x-d6b96a--twin-run-0.png": b"x"})
     return to_html(samples.hostile(), samples.hostile_plots())
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", EVERY)
 def test_to_html_of_every_verdict_is_well_formed_and_says_it_in_words(name):
-    judgement = samples.ALL[name]()
+    judgement = EVERY[name]()
     tags = parsed(to_html(judgement, {}))
     assert tags.open == []
     assert judgement.verdict.upper() in "".join(tags.text)
@@ -55,6 +59,7 @@ def test_to_html_of_hostile_names_holds_no_script_handler_or_foreign_address(hos
     assert targets
     assert all(value.startswith(("data:image/png;base64,", "#")) for value in targets)
     ours = {"findings", "facts", "sanity", "looks", "runs", "provenance", "missing"}
+    ours |= {"segments", "draws", "twins", "waivers"}
     ids = [value for _, name, value in tags.attributes if name == "id"]
     assert all(value in ours or value.startswith("env-") for value in ids)
     assert len(ids) == len(set(ids))
@@ -95,3 +100,44 @@ def test_to_html_shows_findings_side_by_side_runs_command_and_folded_equal_facts
 
 def test_to_html_of_crash_shows_the_stderr_tail():
     assert "ValueError: expected 4 observations, got 2" in to_html(samples.invalid(), {})
+
+
+def test_to_html_of_failing_stretch_shows_both_sources_side_by_side_once():
+    page = to_html(replay_samples.diverged(), {})
+    first = page[page.index('id="findings"') : page.index('id="facts"')]
+    mine, reference = first.index("my_impls/dqn.py:154-157"), first.index("dqn/dqn.py:203-211")
+    assert mine < first.index("<span>154  with torch.no_grad():</span>") < reference
+    assert "<span>157  y = tap(&#34;td_target&#34;, y)</span>" in first
+    assert reference < first.index("<span>203  with th.no_grad():</span>")
+    assert "Also ran: my_impls/dqn.py:122-125" in first
+    assert first.count("with torch.no_grad") == 1
+
+
+def test_to_html_of_passed_stretches_folds_them():
+    page = to_html(replay_samples.parity(), {})
+    folds = re.findall(r"<details><summary>(.*?)</summary>", page)
+    assert "16 stretches passed" in folds
+    assert page.index("16 stretches passed") < page.index("stretch_13")
+
+
+def test_to_html_of_waived_rows_says_so_and_why_and_marks_them_no_longer_bad():
+    page = to_html(replay_samples.diverged(), {})
+    row = next(line for line in page.splitlines() if line.startswith("<tr") and ">waived<" in line)
+    assert "bad" not in row
+    text = "".join(parsed(page).text)
+    for expected in ("loss, waived: squared error on purpose", "a larger net on purpose"):
+        assert expected in text
+
+
+def test_to_html_of_twin_run_shows_its_picture_and_the_stretch_round_the_departure():
+    page = to_html(replay_samples.diverged(), {"Acrobot-v1--twin-run-0.png": b"png"})
+    twins = page[page.index('id="twins"') : page.index('id="waivers"')]
+    assert twins.count("<img") == 1
+    assert "Acrobot-v1, around the departure: td_target" in twins
+    assert "Pendulum-v1, seed 0: not run: mine has no tap for its draws" in twins
+
+
+def test_to_html_of_events_marks_what_was_not_exercised():
+    page = to_html(replay_samples.diverged(), {})
+    assert '<tr class="bad"><td>truncations</td><td>not exercised</td></tr>' in page
+    assert "<details open><summary>What the scenarios exercised (1 not exercised)" in page

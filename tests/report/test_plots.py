@@ -10,9 +10,9 @@ from PIL import Image
 from harness.judgement import Evidence
 from harness.records import Curves
 from harness.report import plot_curves, plot_style
-from harness.report.plots import draw, pictures, stem
+from harness.report.plots import draw, pictures, stem, twin_picture
 from harness.report.summary import by_evidence
-from tests.report import samples
+from tests.report import replay_samples, samples
 
 NAN, INF = np.nan, np.inf
 CHECKPOINTS = np.array([100, 200, 300, 400])
@@ -209,3 +209,47 @@ def test_pictures_captions_state_n_of_both_sides():
 
 def test_stem_of_hostile_env_is_a_plain_name():
     assert stem("../x", "metric-traces") == "x-d6b96a--metric-traces"
+
+
+ODD_COURSES = {
+    "nothing differs": [(k * 10, 0.0, 0.0) for k in range(5)],
+    "one point": [(10, 1e-7, 1e-6)],
+    "not finite": [(10, 1e-7, 1e-6), (20, NAN, INF), (30, INF, NAN), (40, 1e300, 1e-5)],
+    "no band": [(10, 1e-7, 0.0), (20, 1e-3, 0.0)],
+}
+
+
+@pytest.mark.parametrize("name", ODD_COURSES)
+@pytest.mark.parametrize("twin", [replay_samples.INSIDE, replay_samples.DEPARTED])
+def test_draw_of_odd_twin_runs_gives_their_picture(name, twin):
+    twin = replace(twin, course=tuple(ODD_COURSES[name]))
+    files = draw(replace(samples.invalid(), twins=(twin,)), Evidence({}))
+    assert set(files) == {f"{twin.env_id}--twin-run-0.{suffix}" for suffix in ("png", "svg")}
+
+
+def test_draw_of_twin_run_without_a_course_gives_nothing():
+    judgement = replace(samples.invalid(), twins=(replay_samples.NOT_RUN,))
+    assert draw(judgement, Evidence({})) == {}
+
+
+def test_twin_run_has_fixed_colours_log_axis_and_explains_everything_drawn():
+    from harness.report.plot_twin import twin_run
+
+    with plot_style.style():
+        figure = twin_run(replay_samples.DEPARTED)
+    panel = figure.axes[0]
+    assert panel.get_yscale() == "log"
+    colours = [line.get_color() for line in panel.lines]
+    assert colours[:2] == [plot_style.COLOURS["reference"], plot_style.COLOURS["mine"]]
+    assert legend_texts(figure) == [
+        "mine's distance from the reference",
+        "edge of the band",
+        "band of nudged reference runs",
+        "leaves the band here",
+    ]
+
+
+def test_twin_picture_of_hostile_names_has_a_plain_stem_and_says_n():
+    made = twin_picture(replace(replay_samples.DEPARTED, env_id="../x"))
+    assert made.stem == "x-d6b96a--twin-run-0"
+    assert "n = 1 run of each side" in made.caption

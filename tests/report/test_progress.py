@@ -103,3 +103,19 @@ def test_sinks_show_hostile_names_literally_without_escape_codes(terminal):
     assert "\x1b" not in text
     assert "\x1b[2Jmessage" not in out.getvalue()
     assert "\u202e" not in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_stage_shows_its_line_at_once_without_escape_codes(terminal):
+    shown, out = console(terminal=terminal)
+    with make_sink(shown, quiet=False) as sink:
+        sink.stage("segments: 31 of 31 passed [/red]\x1b]0;t\x07")
+        assert "segments: 31 of 31 passed [/red]\n" in out.getvalue()
+    assert "\x1b]0" not in out.getvalue()
+
+
+def test_stage_when_quiet_shows_nothing():
+    shown, out = console(terminal=True)
+    with make_sink(shown, quiet=True) as sink:
+        sink.stage("facts: 3 compared, all agree")
+    assert out.getvalue() == ""

@@ -1,11 +1,12 @@
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from harness.report.terminal import SCREEN, render, render_text
-from tests.report import samples
+from tests.report import replay_samples, samples
 
 FIVE = ("CartPole-v1", "Acrobot-v1", "LunarLander-v3", "Pendulum-v1", "MountainCar-v0")
 NAMED = [name for name in samples.ALL if name != "hostile"]
@@ -63,10 +64,11 @@ def test_render_text_of_crash_shows_the_last_stderr_line():
     assert "last line: ValueError: expected 4 observations, got 2" in shown
 
 
-def test_render_of_hostile_names_shows_them_literally_without_control_characters():
+@pytest.mark.parametrize("made", [samples.hostile, replay_samples.hostile])
+def test_render_of_hostile_names_shows_them_literally_without_control_characters(made):
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True, color_system=None)
-    console.print(render(samples.hostile()))
+    console.print(render(made()))
     shown = out.getvalue()
     assert "[/red]" in shown
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
@@ -74,3 +76,35 @@ def test_render_of_hostile_names_shows_them_literally_without_control_characters
 
 def test_render_text_of_same_judgement_is_the_same_text():
     assert render_text(samples.hostile()) == render_text(samples.hostile())
+
+
+@pytest.mark.parametrize("name", ["replay diverged", "replay parity"])
+@pytest.mark.parametrize("width", [100, 120])
+def test_render_text_of_what_was_tested_without_training_fits_one_screen(name, width):
+    shown = render_text(replay_samples.ALL[name](), width, folder="results/x")
+    assert shown.count("\n") <= SCREEN
+    assert max(map(len, shown.splitlines())) <= width
+
+
+def test_render_text_of_failing_stretch_shows_its_lines_below_the_headline():
+    shown = render_text(replay_samples.diverged())
+    lines = shown.splitlines()
+    first = lines.index("td_target, mine: my_impls/dqn.py:154-157")
+    assert lines[first + 1] == "  154  with torch.no_grad():"
+    assert lines[first + 5] == "beside the reference: stable_baselines3/dqn/dqn.py:203-211"
+    assert first < lines.index("Where it goes wrong, most suspicious first")
+
+
+def test_render_text_of_very_long_source_shows_at_most_twelve_lines_of_it():
+    many = tuple(f"{k:>4}  x = {k}" for k in range(100, 130))
+    row = replace(replay_samples.FAILED, mine_source=many, reference_source=("   7  y" * 90,))
+    shown = render_text(replace(samples.parity(), envs=(), segments=(row,)), 100)
+    assert "  129  x = 129" in shown
+    assert "  118  x = 118" in shown
+    assert "117  x" not in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_render_text_of_waivers_says_what_was_waived():
+    shown = render_text(replay_samples.diverged())
+    assert "waivers: 2 declared, 1 applied (loss); 1 FAIL: tau (expired)" in shown

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.judge import RunId
+from harness.judge import Gathered, RunId
 from harness.pipeline import comparison_document
 from harness.records import (
     ROLES,
@@ -95,7 +95,7 @@ def store_comparison(
                 )
                 records[RunId(role, env.env_id, seed)] = store.publish(work, run)
     folder = store.comparison_dir("synthetic")
-    store.write_comparison(folder, comparison_document(spec, records))
+    store.write_comparison(folder, comparison_document(spec, Gathered(records, {})))
     return folder
 
 

@@ -1,6 +1,10 @@
 """The table of contents: plan, run, judge, report. The only place that knows the order.
 
-    ComparisonSpec -> planned runs, look by look -> records and traces -> LookJudgement -> Judgement
+    ComparisonSpec -> pre-flight -> segments and draws -> twin runs
+                   -> planned runs, look by look -> records and traces -> LookJudgement -> Judgement
+
+Cheapest evidence first: what is found is said at once, and the first stage that establishes
+DIVERGED, or cannot be compared, ends the comparison unless it is told to keep going.
 
 Evidence is taken in planned order: a run that finishes early waits for those before it. So the same
 traces always stop the comparison at the same place, whichever run happened to be faster, and a
@@ -17,13 +21,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import judge
+from harness.ahead import Questions, asked_before, asked_now, segments_of
 from harness.codec import from_plain, to_json, to_plain
 from harness.errors import UsageError
 from harness.judge import Gathered, LookJudgement, RunId
-from harness.judgement import Evidence, Judgement, SegmentsResult
-from harness.plan.closure import closure
-from harness.plan.identity import fingerprint
+from harness.judgement import Evidence, Judgement, SegmentsResult, TwinRow
 from harness.plan.plan import plan_run
+from harness.preflight import PreflightResult
 from harness.records import (
     ROLES,
     ComparisonSpec,
@@ -31,17 +35,14 @@ from harness.records import (
     ProgressSink,
     RunRecord,
     RunSpec,
-    SideSpec,
     Trace,
 )
+from harness.report import stages
 from harness.report.export import runs_frame
 from harness.report.export import write as write_frame
 from harness.report.write import write_report
 from harness.run.executor import LocalExecutor
 from harness.run.limits import Limits
-from harness.segments.run import run_segments, segments_key
-from harness.segments.scenario import scenarios
-from harness.store.answers import find_answer, keep_answer
 from harness.store.store import Store
 
 
@@ -76,9 +77,10 @@ def compare(
     store = Store(results)
     with LocalExecutor(store, jobs=jobs, limits=Limits(), progress=progress) as executor:
         fetch = _trainer(executor, store, planned=_planner(spec), jobs=jobs, progress=progress)
-        course = _follow(spec, store, fetch=fetch, segments=segments_of(spec, store, jobs=jobs))
+        questions = asked_now(spec, store, jobs=jobs)
+        course = _follow(spec, store, questions=questions, fetch=fetch, say=progress.stage)
     folder = store.comparison_dir(_name_of(spec))
-    store.write_comparison(folder, comparison_document(spec, course.records, course.segments))
+    store.write_comparison(folder, comparison_document(spec, course.gathered))
     return _conclude(spec, course, folder)
 
 
@@ -94,72 +96,54 @@ def rejudge(folder: Path) -> CompareResult:
         RunId(run["role"], run["env_id"], run["seed"]): from_plain(RunRecord, run["record"])
         for run in document["runs"]
     }
-    segments = from_plain(SegmentsResult, document.get("segments", {}))
     store = Store(folder.parent.parent)
-    course = _follow(spec, store, fetch=_stored(records), segments=segments)
+    course = _follow(
+        spec,
+        store,
+        questions=asked_before(document),
+        fetch=_stored(records),
+        say=lambda _line: None,
+    )
     return _conclude(spec, course, folder)
 
 
-def segments_of(spec: ComparisonSpec, store: Store, *, jobs: int) -> SegmentsResult:
-    """Return what the algorithm's exposing scenarios say of mine; a kept answer is reused.
-
-    Takes seconds; nothing that a side does in it raises here (`reason` says what happened).
-    """
-    if spec.algo not in scenarios():
-        return SegmentsResult(reason=f"no exposing scenario for {spec.algo} yet")
-    for side in (spec.mine, spec.reference):
-        if not _has_taps(side):
-            return SegmentsResult(reason=f"not tested alone: {side.name} has no taps")
-    fallback = spec.envs[0].hyperparameters
-    key = segments_key(
-        spec.algo, spec.mine, spec.reference, fallback=fallback, fingerprint=fingerprint()
-    )
-    kept = find_answer(store.root, "segments", key=key)
-    if kept is not None:
-        return from_plain(SegmentsResult, kept)
-    found = run_segments(spec.algo, spec.mine, spec.reference, fallback=fallback, jobs=jobs)
-    keep_answer(store.root, "segments", key=key, answer=found)
-    return found
-
-
-def segments_alone(spec: ComparisonSpec, *, results: Path, jobs: int) -> SegmentsResult:
-    """Return the segments alone, with places named as the user attached the sides."""
-    return judge.placed(segments_of(spec, Store(results), jobs=jobs), spec)
-
-
-def _has_taps(side: SideSpec) -> bool:
-    """Return whether a tap map, or an import of harness.tap in the side's source, is there."""
-    if side.tap_map is not None or side.file is None:
-        return side.tap_map is not None
-    sources = closure(Path(side.file)).files
-    return any("harness.tap" in file.read_text("utf-8", "replace") for file in sources)
+def segments_alone(spec: ComparisonSpec, *, results: Path, jobs: int) -> judge.Alone:
+    """Return the segments alone: waived, with places named as the user attached the sides."""
+    return judge.judge_segments(spec, segments_of(spec, Store(results), jobs=jobs))
 
 
 @dataclass
 class _Course:
     """How far a comparison has come: evidence in planned order, and the looks judged."""
 
-    segments: SegmentsResult
+    preflight: PreflightResult = field(default_factory=PreflightResult)
+    segments: SegmentsResult = field(default_factory=SegmentsResult)
+    twins: tuple[TwinRow, ...] = ()
     records: dict[RunId, RunRecord] = field(default_factory=dict)
     traces: dict[RunId, Trace] = field(default_factory=dict)
     looks: list[LookJudgement] = field(default_factory=list)
 
     @property
     def gathered(self) -> Gathered:
-        return Gathered(self.records, self.traces, self.segments)
+        return Gathered(self.records, self.traces, self.segments, self.twins, self.preflight)
 
 
 def _follow(
-    spec: ComparisonSpec, store: Store, *, fetch: Fetch, segments: SegmentsResult
+    spec: ComparisonSpec,
+    store: Store,
+    *,
+    questions: Questions,
+    fetch: Fetch,
+    say: Callable[[str], None],
 ) -> _Course:
-    """Gather evidence look by look until the verdict is decided or the budget is used up.
-
-    Segments that differ decide before anything is trained.
-    """
-    course = _Course(segments)
-    if judge.deterministic_divergence(spec, course.gathered) and not spec.keep_going:
-        course.looks.append(judge.judge_look(spec, course.gathered, 0))
-        return course
+    """Gather evidence until the verdict is decided or the budget is used up."""
+    course = _Course()
+    for lines in _ahead(spec, course, questions):
+        for line in lines:
+            say(line)
+        if not spec.keep_going and judge.is_settled(spec, course.gathered):
+            course.looks.append(judge.judge_look(spec, course.gathered, 0))
+            return course
     waves = _waves(spec)
     for look, wave in enumerate(waves):
         ahead = waves[look + 1] if look + 1 < len(waves) else ()
@@ -169,6 +153,27 @@ def _follow(
         if course.looks[-1].decision.verdict != "inconclusive":
             break
     return course
+
+
+def _ahead(
+    spec: ComparisonSpec, course: _Course, questions: Questions
+) -> Iterator[tuple[str, ...]]:
+    """Add what is known before the training, stage by stage; yields the lines that say it.
+
+    Raises:
+        UsageError: a side cannot express one of the hyperparameters.
+    """
+    course.preflight = questions.preflight()
+    _check_supported(spec, course.preflight)
+    yield (stages.facts_line(judge.compared_so_far(spec, course.gathered).facts),)
+    course.segments = questions.segments()
+    segments = judge.compared_so_far(spec, course.gathered).segments
+    yield (stages.segments_line(segments.rows, segments.reason), stages.draws_line(segments.draws))
+    for env in spec.envs:
+        found = questions.twin(env, course.segments)
+        if found is not None:
+            course.twins = (*course.twins, found)
+            yield (stages.twin_line(judge.compared_so_far(spec, course.gathered).twins[-1]),)
 
 
 def _gather(
@@ -182,7 +187,7 @@ def _gather(
     """Take runs in planned order until the look is complete, or its verdict depends on no more."""
     for run_id, record in arriving:
         if record.outcome is Outcome.UNSUPPORTED:
-            raise UsageError(_unsupported(run_id, record))
+            raise UsageError(_unsupported(record.spec.side.name, run_id.role, record.message))
         course.records[run_id] = record
         if record.is_usable:
             course.traces[run_id] = store.load(record.spec)
@@ -272,32 +277,37 @@ def _conclude(spec: ComparisonSpec, course: _Course, folder: Path) -> CompareRes
     return CompareResult(judgement, evidence, folder)
 
 
-def comparison_document(
-    spec: ComparisonSpec,
-    records: Mapping[RunId, RunRecord],
-    segments: SegmentsResult | None = None,
-) -> dict[str, Any]:
-    """Return what comparison.json holds: the request and what became of its runs."""
+def comparison_document(spec: ComparisonSpec, gathered: Gathered) -> dict[str, Any]:
+    """Return what comparison.json holds: the request, what was asked before, and the runs."""
     return {
         "spec": to_plain(spec),
-        "segments": to_plain(segments or SegmentsResult()),
+        "preflight": to_plain(gathered.preflight),
+        "segments": to_plain(gathered.segments),
+        "twins": to_plain(gathered.twins),
         "runs": [
-            {**run_id._asdict(), "record": to_plain(record)} for run_id, record in records.items()
+            {**run_id._asdict(), "record": to_plain(record)}
+            for run_id, record in gathered.records.items()
         ],
     }
 
 
 def _name_of(spec: ComparisonSpec) -> str:
     """Return the folder name of a comparison: readable, and different for different requests."""
-    identity = replace(spec, asked={})
+    identity = replace(spec, asked={}, today="")
     digest = hashlib.sha256(to_json(identity).encode()).hexdigest()[:10]
     return f"{spec.algo}-{digest}"
 
 
-def _unsupported(run_id: RunId, record: RunRecord) -> str:
-    side = record.spec.side.name
+def _check_supported(spec: ComparisonSpec, preflight: PreflightResult) -> None:
+    for run in preflight.runs:
+        if run.outcome is Outcome.UNSUPPORTED:
+            side = spec.mine if run.role == "mine" else spec.reference
+            raise UsageError(_unsupported(side.name, run.role, run.message))
+
+
+def _unsupported(side: str, role: str, why: str) -> str:
     return (
-        f"{side} ({run_id.role}) cannot run as asked: {record.message}\n"
+        f"{side} ({role}) cannot run as asked: {why}\n"
         "Both sides receive the same hyperparameters, and none is ignored. "
         "Give a value that both support with --set name=value."
     )

@@ -109,9 +109,16 @@ def test_equal_sides_are_compared_and_second_call_trains_nothing(tmp_path, refer
 def test_editing_mine_reruns_only_its_own_runs(tmp_path, reference):
     mine = write_side(tmp_path, "mine")
     run(toy_spec(mine, reference), tmp_path / "results")
-    write_side(tmp_path, "mine", lr="2e-3")
+    write_side(tmp_path, "mine", during="None")
     result, watch = run(toy_spec(mine, reference), tmp_path / "results")
     assert {record.spec.side.name for record in watch.trained} == {result.judgement.mine}
+
+
+def test_wrong_learning_rate_is_found_before_anything_trains(tmp_path, reference):
+    mine = write_side(tmp_path, "mine", lr="2e-3")
+    result, watch = run(toy_spec(mine, reference), tmp_path / "results")
+    assert watch.records == []
+    assert any("learning_rate_first" in line for line in watch.lines)
     assert result.judgement.verdict == "diverged"
     assert result.judgement.findings[0].quantity == "learning_rate_first"
 

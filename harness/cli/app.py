@@ -266,7 +266,7 @@ def report(
 
 
 @app.command()
-def segments(
+def segments(  # noqa: PLR0913 - one parameter per option
     algo: Annotated[
         str,
         typer.Option(help="Algorithm, for example dqn.", autocompletion=completion.complete_algo),

@@ -53,7 +53,7 @@ def run_report(result: str, *, results: Path, is_json: bool) -> int:
 
 
 def run_segments(given: Mapping[str, Json]) -> int:
-    """Test mine piece by piece against the reference; 0 only when every stretch passed."""
+    """Test mine piece by piece against the reference; 0 only when all was tested and passed."""
     merged = options.merge({name: value for name, value in given.items() if value}, _settings())
     running = options.to_running(merged, is_json=False, is_dry=False)
     spec = _resolve(merged)
@@ -61,13 +61,10 @@ def run_segments(given: Mapping[str, Json]) -> int:
     from harness.report.segments import render_segments
 
     found = pipeline.segments_alone(spec, results=running.results, jobs=running.jobs)
-    say.line(render_segments(found))
-    statuses = {row.status for row in found.rows}
-    if not found.rows:
-        return EXIT_INVALID
-    if "failed" in statuses:
-        return EXIT_DIVERGED
-    return EXIT_PARITY if statuses == {"passed"} else EXIT_INCONCLUSIVE
+    say.line(render_segments(found.segments))
+    for failure in found.failures:
+        say.line(failure)
+    return EXIT_CODES[found.verdict]
 
 
 def run_export(

@@ -4,19 +4,29 @@ traces -> curves on the common grid -> tests per environment -> Holm over enviro
 facts, sanity, order of suspicion -> one table of rules -> Judgement
 """
 
+from harness.judge.alone import Alone, judge_segments
 from harness.judge.conclude import conclude
-from harness.judge.look import LookJudgement, deterministic_divergence, judge_look, levels_of
-from harness.judge.placing import placed
+from harness.judge.look import (
+    LookJudgement,
+    compared_so_far,
+    deterministic_divergence,
+    is_settled,
+    judge_look,
+    levels_of,
+)
 from harness.judge.view import Gathered, Levels, RunId
 
 __all__ = [
+    "Alone",
     "Gathered",
     "Levels",
     "LookJudgement",
     "RunId",
+    "compared_so_far",
     "conclude",
     "deterministic_divergence",
+    "is_settled",
     "judge_look",
+    "judge_segments",
     "levels_of",
-    "placed",
 ]

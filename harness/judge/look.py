@@ -47,7 +47,7 @@ def judge_look(spec: ComparisonSpec, gathered: Gathered, look: int) -> LookJudge
         judge_env(spec, view, tests[view.plan.env_id], levels=levels, holm_levels=holm_levels)
         for view in views
     )
-    compared = _waived(spec, _exact(spec, gathered, views, envs=envs))
+    compared = waived(spec, _exact(spec, gathered, views, envs=envs))
     if not _is_whole(gathered, spec, seeds):
         compared = provisional(compared)
     evidence = summarise(spec, gathered, compared, n_planned=len(seeds))
@@ -58,10 +58,22 @@ def judge_look(spec: ComparisonSpec, gathered: Gathered, look: int) -> LookJudge
 
 def deterministic_divergence(spec: ComparisonSpec, gathered: Gathered) -> bool:
     """Return whether what needs no curves already establishes DIVERGED. Cheap."""
+    return decide(differences(compared_so_far(spec, gathered))).verdict == "diverged"
+
+
+def is_settled(spec: ComparisonSpec, gathered: Gathered) -> bool:
+    """Return whether what is known before the training leaves nothing to be trained for.
+
+    Something differs, or a scenario could not be compared: then a side has to be put right first.
+    """
+    return gathered.segments.is_invalid or deterministic_divergence(spec, gathered)
+
+
+def compared_so_far(spec: ComparisonSpec, gathered: Gathered) -> Compared:
+    """Return what is compared without curves; a check of one side alone says nothing yet."""
     views = [view_env(env, gathered, spec.seeds, with_curves=False) for env in spec.envs]
     both = [view for view in views if view.mine and view.reference]
-    compared = _waived(spec, _exact(spec, gathered, views, with_sanity_of=both))
-    return decide(differences(compared)).verdict == "diverged"
+    return waived(spec, _exact(spec, gathered, views, with_sanity_of=both))
 
 
 def _exact(
@@ -84,7 +96,8 @@ def _exact(
     )
 
 
-def _waived(spec: ComparisonSpec, compared: Compared) -> Compared:
+def waived(spec: ComparisonSpec, compared: Compared) -> Compared:
+    """Return the same with what the user's waivers hide marked."""
     if not spec.waivers:
         return compared
     today = date.fromisoformat(spec.today)

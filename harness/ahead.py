@@ -1,0 +1,197 @@
+"""Evidence ahead of the training: pre-flight, segments, twin runs. Answers are kept by content.
+
+Each question takes seconds to a minute; a kept answer is reused until something that can change it
+changes. Nothing that a side does in them raises here: the answers say what happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from harness.codec import from_plain
+from harness.judgement import SegmentRow, SegmentsResult, TwinRow
+from harness.plan.closure import closure
+from harness.plan.identity import fingerprint
+from harness.plan.plan import plan_run
+from harness.preflight import PreflightResult
+from harness.records import ROLES, ComparisonSpec, EnvPlan, Json, Outcome, Role, RunSpec, SideSpec
+from harness.run.preflight import preflight, preflight_key
+from harness.run.tapcalls import called_taps
+from harness.segments.run import run_segments, segments_key
+from harness.segments.scenario import scenarios
+from harness.spec.cards import card
+from harness.spec.cards.names import is_hooked
+from harness.store.answers import find_answer, keep_answer
+from harness.store.store import Store
+
+# Seeds of the reference that are begun before the training: what differs between them is no fact.
+PREFLIGHT_SEEDS = 2
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class _Question(Generic[Answer]):
+    """One question with the hash of everything that can change its answer.
+
+    Attributes:
+        is_final: whether an answer is kept. What failed is asked again: a process may have been
+            killed, or a time limit met by chance.
+    """
+
+    kind: str
+    cls: type[Answer]
+    key: str
+    ask: Callable[[], Answer]
+    is_final: Callable[[Answer], bool]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked before the training, one callable per stage, cheapest first.
+
+    Attributes:
+        twin: takes the environment and what the segments found; None when it was not asked.
+    """
+
+    preflight: Callable[[], PreflightResult]
+    segments: Callable[[], SegmentsResult]
+    twin: Callable[[EnvPlan, SegmentsResult], TwinRow | None]
+
+
+def asked_now(spec: ComparisonSpec, store: Store, *, jobs: int) -> Questions:
+    """Return the questions as they are answered on this machine, or by a kept answer."""
+    return Questions(
+        preflight=lambda: preflight_of(spec, store, jobs=jobs),
+        segments=lambda: segments_of(spec, store, jobs=jobs),
+        twin=lambda env, segments: twin_of(spec, store, env, segments, jobs=jobs),
+    )
+
+
+def asked_before(document: Mapping[str, Json]) -> Questions:
+    """Return the questions with the answers that a stored comparison holds."""
+    twins = from_plain(tuple[TwinRow, ...], document.get("twins", ()))
+    by_env = {row.env_id: row for row in twins}
+    return Questions(
+        preflight=lambda: from_plain(PreflightResult, document.get("preflight", {})),
+        segments=lambda: from_plain(SegmentsResult, document.get("segments", {})),
+        twin=lambda env, _segments: by_env.get(env.env_id),
+    )
+
+
+def preflight_of(spec: ComparisonSpec, store: Store, *, jobs: int) -> PreflightResult:
+    """Return what both sides really use: mine under one seed, the reference under two."""
+    runs: list[tuple[Role, RunSpec]] = [
+        (role, plan_run(spec, env, role=role, seed=seed))
+        for env in spec.envs
+        for role in ROLES
+        for seed in spec.seeds[: 1 if role == "mine" else PREFLIGHT_SEEDS]
+    ]
+    question = _Question(
+        "preflight",
+        PreflightResult,
+        key=preflight_key(runs),
+        ask=lambda: preflight(runs, jobs=jobs),
+        is_final=lambda found: all(run.outcome is Outcome.DONE for run in found.runs),
+    )
+    return _kept(store, question)
+
+
+def segments_of(spec: ComparisonSpec, store: Store, *, jobs: int) -> SegmentsResult:
+    """Return what the algorithm's exposing scenarios say of mine."""
+    if spec.algo not in scenarios():
+        return SegmentsResult(reason=f"no exposing scenario for {spec.algo} yet")
+    untapped = [side for side in (spec.mine, spec.reference) if not _has_taps(side)]
+    if untapped:
+        reason = f"not tested alone: {untapped[0].name} has no taps"
+        notes = tuple(_worth_of_taps(side, spec.algo) for side in untapped)
+        return SegmentsResult(reason=reason, notes=notes)
+    fallback = spec.envs[0].hyperparameters
+    sides = (spec.algo, spec.mine, spec.reference)
+    question = _Question(
+        "segments",
+        SegmentsResult,
+        key=segments_key(*sides, fallback=fallback, fingerprint=fingerprint()),
+        ask=lambda: run_segments(*sides, fallback=fallback, jobs=jobs),
+        is_final=lambda found: not found.is_invalid,
+    )
+    return _kept(store, question)
+
+
+def twin_of(
+    spec: ComparisonSpec, store: Store, env: EnvPlan, segments: SegmentsResult, *, jobs: int
+) -> TwinRow | None:
+    """Return how mine trains under the reference's draws; None where nothing could be replayed."""
+    if not segments.rows:
+        return None
+    seed = spec.seeds[0]
+    lacking, handed_on = _draws_of(segments.rows, spec.algo)
+    if lacking:
+        needed = f"needs the tap{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
+        return TwinRow(env.env_id, seed, "not run", detail=needed)
+    from harness.segments.twin_run import TWIN_SCHEMA, TwinTask, run_twin  # imports torch
+
+    task = TwinTask(
+        spec.algo, spec.mine, spec.reference, env, seed, dict(segments.choices), handed_on
+    )
+    runs = [plan_run(spec, env, role=role, seed=seed).key for role in ROLES]
+    parts = [TWIN_SCHEMA, *runs, dict(segments.choices), handed_on]
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    question = _Question(
+        "twins",
+        TwinRow,
+        key=key,
+        ask=lambda: run_twin(task, jobs=jobs),
+        is_final=lambda found: found.status != "not run",
+    )
+    return _kept(store, question)
+
+
+def _kept(store: Store, question: _Question[Answer]) -> Answer:
+    """Return the kept answer; ask where there is none, and keep what is said if it is final."""
+    kept = find_answer(store.root, question.kind, key=question.key)
+    if kept is not None:
+        return from_plain(question.cls, kept)
+    found = question.ask()
+    if question.is_final(found):
+        keep_answer(store.root, question.kind, key=question.key, answer=found)
+    return found
+
+
+def _draws_of(rows: Sequence[SegmentRow], algo: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the draws that mine does not tap, and the checks that are handed on in their place.
+
+    A minibatch that is tapped carries the draw of its rows; nothing carries another draw.
+    """
+    seen = {row.tap for row in rows if row.status in ("passed", "failed", "convention")}
+    taps = card(algo).taps
+    untapped = [
+        tap for tap in taps if tap.role == "source" and not tap.is_optional and tap.name not in seen
+    ]
+    gathered = [tap for tap in taps if tap.gathers and tap.name in seen]
+    stages = {tap.stage for tap in gathered}
+    lacking = tuple(tap.name for tap in untapped if tap.stage not in stages)
+    is_carried = len(lacking) < len(untapped)
+    return lacking, tuple(tap.name for tap in gathered) if is_carried else ()
+
+
+def _has_taps(side: SideSpec) -> bool:
+    """Return whether a tap map, or a call of a tap in the side's source, is there."""
+    if side.tap_map is not None or side.file is None:
+        return side.tap_map is not None
+    return any(called_taps(file) for file in closure(Path(side.file)).files)
+
+
+def _worth_of_taps(side: SideSpec, algo: str) -> str:
+    """Return which taps a side without any would need, and what each would test."""
+    rows = (row for row in card(algo).taps if not row.is_optional and not is_hooked(row.name))
+    names = ", ".join(f"{row.name} ({row.component})" for row in rows)
+    return (
+        f"taps in {side.name} would test each stretch of code alone and name its lines: {names}; "
+        "without them only facts and curves are compared"
+    )

@@ -79,6 +79,27 @@ def test_two_networks_in_one_einsum_are_read_as_layers():
     assert read(out, [w, v]).activations == {0: {"tanh"}}
 
 
+def test_rows_looked_up_in_a_weight_are_a_layer():
+    w, b = torch.zeros(7, 4, requires_grad=True), torch.zeros(4, requires_grad=True)
+    table = nn.Embedding(7, 4)
+    state = torch.tensor([1, 5, 2])
+    for hidden, weights in ((w[state] + b, [w, b]), (table(state) + b, [table.weight, b])):
+        network = read(LAST(hidden.relu()), [*weights, *LAST.parameters()])
+        assert network.activations == {0: {"relu"}}
+
+
+def test_weight_that_is_made_of_others_is_not_read():
+    mu, sigma = torch.ones(4, 3, requires_grad=True), torch.ones(4, 3, requires_grad=True)
+    out = LAST((X @ (mu + sigma * 0.1).T).relu())
+    assert read(out, [mu, sigma, *LAST.parameters()]).activations is None
+
+
+def test_row_of_numbers_beside_the_layers_is_no_matrix():
+    log_std = torch.zeros(1, 2, requires_grad=True)
+    out = LAST(FIRST(X).relu()) * log_std.exp()
+    assert read(out, [*WEIGHTS, log_std]).activations == {0: {"relu"}}
+
+
 def test_convolutions_are_layers():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(18, 5))
     assert read(net(torch.ones(2, 1, 5, 5)), [*net.parameters()]).activations == {0: {"relu"}}

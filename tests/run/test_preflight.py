@@ -81,6 +81,14 @@ def test_side_that_stops_early_by_itself_is_unobserved(tmp_path):
     assert "the side stopped early" in answer["message"]
 
 
+def test_side_on_another_environment_is_unobserved_and_it_is_named(tmp_path):
+    change = ("call.make_env()", 'gym.make("Acrobot-v1")')
+    answer = begun(planted("dqn", tmp_path, change))
+    assert answer["outcome"] == "unobserved"
+    assert "expected 330 env steps of CartPole-v1, saw 0" in answer["message"]
+    assert "others (Acrobot-v1; n_envs = 1)" in answer["message"]
+
+
 def test_failing_side_is_a_crash_with_its_line(tmp_path):
     answer = begun(a_side(tmp_path, 'raise ValueError("odd shape")'))
     assert answer["outcome"] == "crashed"

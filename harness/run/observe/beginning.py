@@ -164,8 +164,8 @@ class Beginning:
 
     def _note(self, name: str, value: Any) -> None:
         """Keep plain numbers and the rows of structured values, until the first update is made."""
-        if type(value) is float:
-            self._numbers[name] = value
+        if isinstance(value, float):
+            self._numbers[name] = float(value)
         if self._clocks.get(name) != "update":
             return
         try:

@@ -19,7 +19,12 @@ import torch
 NODES_VISITED = 10_000
 
 # Names of nodes are those of torch 2 (torch/csrc/autograd), without "Backward" and a number.
-LAYERS = frozenset({"Addmm", "Mm", "Bmm", "Baddbmm", "Convolution", "Mv", "Linear"})
+LAYERS = frozenset(
+    {
+        "Addmm", "Baddbmm", "Bmm", "Convolution", "Embedding", "Index", "IndexSelect", "Linear",
+        "Mm", "Mv",
+    }
+)  # fmt: skip
 ACTIVATIONS = {
     "Celu": "celu",
     "Elu": "elu",
@@ -48,6 +53,8 @@ ARRANGING = frozenset(
         "Transpose", "Unbind", "UnsafeView", "Unsqueeze", "View",
     }
 )  # fmt: skip
+# Looking rows up in a weight is a layer (the product with a one-hot input), no rearrangement of it.
+LOOK_UPS = frozenset({"Embedding", "Index", "IndexSelect"})
 # Where a layer keeps the shape of its input.
 INPUT_SIZES = {"Addmm": "_saved_mat1_sym_sizes", "Mm": "_saved_self_sym_sizes"}
 
@@ -72,11 +79,16 @@ def read_networks(losses: Sequence[torch.Tensor], weights: Sequence[torch.Tensor
     """Return what the graphs of the losses say about the layers made of `weights`."""
     network = Network()
     reader = _Reader({id(weight) for weight in weights}, network)
+    reached: set[int] = set()
     for loss in losses:
         for node in _nodes(loss.grad_fn):
             variable = getattr(node, "variable", None)
-            network.is_reached |= id(variable) in reader.own
+            reached |= {id(variable)} & reader.own
             reader.read_layer(node)
+    network.is_reached = bool(reached)
+    matrices = {id(weight) for weight in weights if sum(n > 1 for n in weight.shape) > 1}
+    if not reached & matrices <= reader.in_layers:
+        network.activations = None
     return network
 
 
@@ -85,11 +97,13 @@ class _Reader:
     """Finds layers, and what stands between them.
 
     Attributes:
-        own: ids of the weights. depths: layers already read. n_left: nodes that may be visited.
+        own: ids of the weights. in_layers: ids of those found in layers. depths: layers already
+            read. n_left: nodes that may be visited.
     """
 
     own: set[int]
     network: Network
+    in_layers: set[int] = field(default_factory=set)
     depths: dict[Any, int] = field(default_factory=dict)
     n_left: int = NODES_VISITED
 
@@ -126,6 +140,7 @@ class _Reader:
         weights = [leaf for leaf in leaves if leaf is not None and id(leaf) in self.own]
         if not weights:
             return None
+        self.in_layers |= {id(weight) for weight in weights}
         return [e for e, leaf in zip(edges, leaves, strict=True) if e is not None and leaf is None]
 
     def _below(self, node: Any, found: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -142,7 +157,7 @@ class _Reader:
             if depth is not None:
                 yield depth, found
                 return
-            if _kind(node) in LAYERS:  # somebody else's: our network begins above it
+            if _kind(node) in LAYERS - LOOK_UPS:  # somebody else's: our network begins above it
                 return
             found = (*found, *_names(node))
             edges = [e for e, _ in node.next_functions if e is not None and _leaf(e) is None]
@@ -174,7 +189,7 @@ def _adds_bias(node: Any) -> bool:
 def _leaf(node: Any) -> torch.Tensor | None:
     """Return the weight that a node gives, rearranged at most; None when it gives none."""
     while node is not None and not hasattr(node, "variable"):
-        if _kind(node) not in ARRANGING or len(node.next_functions) != 1:
+        if _kind(node) not in ARRANGING - LOOK_UPS or len(node.next_functions) != 1:
             return None
         node = node.next_functions[0][0]
     return None if node is None else node.variable

@@ -36,12 +36,14 @@ class DrawGroup:
 
     Attributes:
         rejected: tests that found a difference, waived ones included. said: one sentence.
+        is_blind: whether draws differ and no test could have found anything in them.
     """
 
     source: str
     rows: tuple[DrawRow, ...]
     rejected: tuple[DrawRow, ...]
     said: str
+    is_blind: bool
 
 
 def outcome(row: SegmentRow) -> str:
@@ -236,8 +238,11 @@ def _draw_group(source: str, rows: tuple[DrawRow, ...]) -> DrawGroup:
     rejected = tuple(row for row in rows if row.is_rejected)
     n_scenarios = len({row.scenario for row in rows})
     where = f" in {words.counted(n_scenarios, 'scenario')}" if n_scenarios > 1 else ""
-    said = f"{words.counted(len(rows), 'feature')} looked at{where}, {_differing(rejected)}"
-    return DrawGroup(source, rows, rejected, f"{source}: {'; '.join([said, *_power(rows)])}")
+    is_blind = all(_is_blind(row) for row in rows) and any(row.n for row in rows)
+    found = "nothing could be shown" if is_blind else _differing(rejected)
+    said = f"{words.counted(len(rows), 'feature')} looked at{where}, {found}"
+    said = f"{source}: {'; '.join([said, *_power(rows)])}"
+    return DrawGroup(source, rows, rejected, said, is_blind)
 
 
 def _differing(rejected: Sequence[DrawRow]) -> str:
@@ -250,18 +255,25 @@ def _differing(rejected: Sequence[DrawRow]) -> str:
 
 
 def _power(rows: Sequence[DrawRow]) -> Iterator[str]:
-    """Yield what these tests could have found, and how many of them could not."""
-    known = [row for row in rows if row.smallest_detectable is not None]
-    if not known and all(row.n == 0 for row in rows):
+    """Yield what these tests could have found, and how many of them could not tell."""
+    if all(row.n == 0 and not row.is_rejected for row in rows):
         yield "no draw differs at all"
         return
-    if known:
-        size = words.number(known[0].smallest_detectable, 3)
-        base = words.number(known[0].reference, 3)
-        yield f"smallest detectable: {size} in {known[0].feature} (reference {base})"
-    blind = sum(row.smallest_detectable is None and not row.is_rejected for row in rows)
+    known = next((row for row in rows if row.smallest_detectable is not None), None)
+    if known is None:
+        yield "smallest detectable: unknown, these are few draws"
+    else:
+        size = words.number(known.smallest_detectable, 3)
+        base = words.number(known.reference, 3)
+        yield f"smallest detectable: {size} in {known.feature} (reference {base})"
+    blind = sum(_is_blind(row) for row in rows)
     if blind:
         yield f"{words.counted(blind, 'feature')} with too few differing draws to tell"
+
+
+def _is_blind(row: DrawRow) -> bool:
+    """Return whether a test could not have found anything: its reason says why."""
+    return bool(row.reason) and not row.is_rejected
 
 
 def drawn(row: DrawRow) -> str:

@@ -54,11 +54,13 @@ def draws_line(draws: Sequence[DrawRow]) -> str:
     said = f"draws: {words.counted(len(groups), 'source')}"
     differing = [g.source for g in groups if any(not row.waived for row in g.rejected)]
     waived = [g.source for g in groups if g.rejected and g.source not in differing]
+    blind = [group.source for group in groups if group.is_blind]
     if differing:
         said += f", {len(differing)} DIFFER: {_some(differing)}"
     elif not waived:
         said += ", none differs"
-    return f"{said}, {len(waived)} waived: {_some(waived)}" if waived else said
+    said += f", {len(waived)} waived: {_some(waived)}" if waived else ""
+    return f"{said}, {len(blind)} drawn too seldom to tell: {_some(blind)}" if blind else said
 
 
 def twin_line(twin: TwinRow) -> str:

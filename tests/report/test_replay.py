@@ -153,3 +153,12 @@ def test_twin_sentence_of_every_status():
         "Pendulum-v1, seed 0: not run: mine has no tap for its draws"
     )
     assert replay.twin_outcome(replace(rows.DEPARTED, waived="x")) == "waived"
+
+
+def test_draw_group_in_which_no_test_could_reject_does_not_say_that_none_differs():
+    (group,) = replay.draw_groups((rows.BLIND,))
+    assert group.is_blind
+    assert group.said == (
+        "rows: 1 feature looked at, nothing could be shown; smallest detectable: unknown, these "
+        "are few draws; 1 feature with too few differing draws to tell"
+    )

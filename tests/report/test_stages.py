@@ -35,6 +35,9 @@ def test_draws_line_of_every_outcome():
     assert stages.draws_line(()) == "draws: none were tested"
     assert stages.draws_line((rows.DRAWN,)) == "draws: 1 source, none differs"
     assert stages.draws_line(rows.DRAWS) == "draws: 2 sources, 1 DIFFER: action"
+    assert stages.draws_line((rows.BLIND,)) == (
+        "draws: 1 source, none differs, 1 drawn too seldom to tell: rows"
+    )
     assert stages.draws_line((rows.DRAWN, waived)) == "draws: 2 sources, 1 waived: action"
 
 

@@ -74,6 +74,14 @@ def _findings(judgement: Judgement) -> Iterator[str]:
 
 def _env(judgement: Judgement, env: EnvJudgement, names: frozenset[str]) -> Iterator[str]:
     """Yield everything said about one environment."""
+    hyperparameters = tables.hyperparameters(env)
+    if summary.is_untrained(judgement, env):
+        yield f"## {say(env.env_id)}: {words.UNTRAINED}"
+        planned = words.steps(env.total_timesteps)
+        yield f"{words.WHY_UNTRAINED} Planned: {planned} env steps per run."
+        yield bullets(env.notes)
+        yield folded("Hyperparameters, the same for both sides", hyperparameters)
+        return
     yield f"## {say(env.env_id)}: {env.outcome.upper()}"
     yield (
         f"{words.steps(env.total_timesteps)} env steps per run; seeds: {env.n_mine} of mine, "
@@ -93,7 +101,7 @@ def _env(judgement: Judgement, env: EnvJudgement, names: frozenset[str]) -> Iter
         yield "### Is anything measured different?"
         yield pipe_table(tables.metrics(env))
     yield bullets(env.notes)
-    yield folded("Hyperparameters, the same for both sides", tables.hyperparameters(env))
+    yield folded("Hyperparameters, the same for both sides", hyperparameters)
 
 
 def _aggregate(found: Aggregate | None) -> Iterator[str]:
@@ -133,7 +141,7 @@ def _sanity(judgement: Judgement) -> Iterator[str]:
 
 def _looks(judgement: Judgement, names: frozenset[str]) -> Iterator[str]:
     """Yield how the evidence grew."""
-    if judgement.looks:
+    if summary.looks(judgement):
         yield "## How the evidence grew with the seeds"
         yield picture(LOOKS_PICTURE, names)
         yield pipe_table(tables.looks(judgement))
@@ -155,6 +163,8 @@ def _runs(judgement: Judgement) -> Iterator[str]:
             outcome = words.OUTCOMES.get(run.outcome, run.outcome)
             yield say(f"{run.role}, {run.env_id}, seed {run.seed}: {outcome}; stderr:")
             yield "\n".join(f"    {plain(line, MAX_TEXT)}" for line in run.stderr_tail)
+    if not judgement.runs:
+        yield "Nothing was trained."
     yield folded(f"All runs ({len(judgement.runs)})", tables.runs(judgement))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.judgement import EnvJudgement, Evidence, Judgement, TwinRow
+from harness.report import summary
 from harness.report.text import slug
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def _figures(judgement: Judgement, evidence: Evidence) -> Iterator[tuple[str, Fi
     for env in judgement.envs:
         yield from _env_figures(env, judgement, evidence)
     yield from _twin_figures(judgement)
-    if judgement.looks:
-        yield LOOKS_STEM, seeds_to_verdict(judgement.looks)
+    if summary.looks(judgement):
+        yield LOOKS_STEM, seeds_to_verdict(summary.looks(judgement))
 
 
 def _twin_figures(judgement: Judgement) -> Iterator[tuple[str, Figure]]:

@@ -12,6 +12,7 @@ from harness.judgement import (
     EnvJudgement,
     FactRow,
     Judgement,
+    LookRow,
     MetricTest,
     RunRow,
     SanityRow,
@@ -48,6 +49,16 @@ class RunGroup:
     message: str
     last_line: str
     seeds: tuple[int, ...]
+
+
+def is_untrained(judgement: Judgement, env: EnvJudgement) -> bool:
+    """Return whether nothing was trained on an environment: what came before decided."""
+    return not any(run.env_id == env.env_id for run in judgement.runs) and not env.n_mine
+
+
+def looks(judgement: Judgement) -> tuple[LookRow, ...]:
+    """Return the interim analyses that rest on runs."""
+    return judgement.looks if judgement.runs else ()
 
 
 def by_evidence(tests: Iterable[MetricTest]) -> tuple[MetricTest, ...]:

@@ -10,6 +10,7 @@ from harness.judgement import EnvJudgement, Judgement, MetricTest
 from harness.records import Json
 from harness.report import words
 from harness.report.summary import FactGroup, by_evidence, fact_groups
+from harness.report.summary import looks as trained_looks
 
 MAX_VALUE = 300  # characters of one hyperparameter or provenance value
 
@@ -192,7 +193,7 @@ def looks(judgement: Judgement) -> Table:
             _per_env(look.equivalence_p, words.p_value),
             look.decision.upper(),
         )
-        for look in judgement.looks
+        for look in trained_looks(judgement)
     ]
     head = ("seeds (mine + reference)", "env steps so far", "level: different")
     same = ("level: same", "p of equivalence")

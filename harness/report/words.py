@@ -39,6 +39,9 @@ OUTCOMES = {
 }
 # Shown instead of a number that does not exist.
 NOTHING = "–"
+# An environment that no run was needed for.
+UNTRAINED = "NOT TRAINED"
+WHY_UNTRAINED = "What was tested before the training decided, so nothing was trained here."
 ENDPOINTS = {"auc": "area under the learning curve", "final": "final performance"}
 
 

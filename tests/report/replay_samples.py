@@ -173,9 +173,13 @@ def diverged():
         headline="td_target (bootstrapping-termination) is computed differently from the same "
         "inputs; compare my_impls/dqn.py:154-157 with stable_baselines3/dqn/dqn.py:203-211.",
         findings=(finding, *base.findings),
-        envs=tuple(replace(env, metrics=(), endpoints=()) for env in base.envs),
+        envs=tuple(
+            replace(env, outcome="invalid", n_mine=0, n_reference=0, metrics=(), endpoints=())
+            for env in base.envs
+        ),
+        runs=(),
         facts=(*base.facts, fact),
-        looks=(),
+        looks=samples.looks(decision="diverged", counts=(0,)),
         aggregate=None,
         segments=ROWS,
         segment_events=EVENTS,

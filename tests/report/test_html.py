@@ -141,3 +141,11 @@ def test_to_html_of_events_marks_what_was_not_exercised():
     page = to_html(replay_samples.diverged(), {})
     assert '<tr class="bad"><td>truncations</td><td>not exercised</td></tr>' in page
     assert "<details open><summary>What the scenarios exercised (1 not exercised)" in page
+
+
+def test_to_html_of_a_comparison_that_stopped_before_training_says_so_and_not_invalid():
+    text = "".join(parsed(to_html(replay_samples.diverged(), {})).text)
+    assert "NOT TRAINED" in text
+    assert "INVALID" not in text
+    assert "Nothing was trained." in text
+    assert "How the evidence grew" not in text

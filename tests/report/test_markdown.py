@@ -78,3 +78,11 @@ def test_to_markdown_lists_declared_differences_and_links_the_twin_picture():
     assert "| **tau** | expired | paper's value |" in text
     assert "(plots/Acrobot-v1--twin-run-0.png)" in text
     assert "| loss | waived |" in text
+
+
+def test_to_markdown_of_a_comparison_that_stopped_before_training_says_so_and_not_invalid():
+    text = to_markdown(replay_samples.diverged())
+    assert "## CartPole-v1: NOT TRAINED" in text
+    assert "INVALID" not in text
+    assert "Nothing was trained." in text
+    assert "How the evidence grew" not in text

@@ -253,3 +253,8 @@ def test_twin_picture_of_hostile_names_has_a_plain_stem_and_says_n():
     made = twin_picture(replace(replay_samples.DEPARTED, env_id="../x"))
     assert made.stem == "x-d6b96a--twin-run-0"
     assert "n = 1 run of each side" in made.caption
+
+
+def test_draw_of_a_comparison_that_stopped_before_training_has_no_looks():
+    judgement = replace(replay_samples.diverged(), twins=())
+    assert draw(judgement, Evidence({})) == {}

@@ -12,23 +12,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.codec import from_plain, to_plain
 from harness.preflight import PreflightResult, PreflightRun
-from harness.records import Json, Outcome, Role, RunSpec
+from harness.records import Outcome, Role, RunSpec
 from harness.run.supervisor import ENVIRONMENT
 
 # Version of an answer; part of its key.
 PREFLIGHT_SCHEMA = 1
 # A side that neither trains nor ends, seconds; and the imports of the process that forks the runs.
 TIME_LIMIT_S, IMPORTS_S = 30.0, 60.0
-# Facts that may vary with the draws (a round that ends with an episode): where mine differs in one,
-# so many further seeds of the reference say whether its own agree.
-MAY_VARY = ("first_update_env_step", "first_round_updates", "seeded_resets")
-FURTHER_SEEDS = (10_007, 20_011, 30_011)
 # Run inside the child's interpreter: this process's import path, then the child.
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -57,39 +52,13 @@ def preflight(
     """
     started_s = time.monotonic()
     found = _begin(runs, jobs=jobs, time_limit_s=time_limit_s)
-    further = _further(runs, found)
-    if further:
-        found = (*found, *_begin(further, jobs=jobs, time_limit_s=time_limit_s))
     return PreflightResult(found, time.monotonic() - started_s)
-
-
-def _further(runs: Sequence[Planned], found: Sequence[PreflightRun]) -> list[Planned]:
-    """Return more seeds of the reference where only draws may have made a difference."""
-    result = PreflightResult(tuple(found))
-    further: list[Planned] = []
-    for env_id in dict.fromkeys(run.env_id for _, run in runs):
-        mine, reference = (
-            [*result.facts_of(role, env_id).values()] for role in ("mine", "reference")
-        )
-        if mine and reference and any(_differs(name, mine, reference) for name in MAY_VARY):
-            first = next(r for role, r in runs if (role, r.env_id) == ("reference", env_id))
-            seeds = (first.seed + distance for distance in FURTHER_SEEDS)
-            further += [("reference", replace(first, seed=seed)) for seed in seeds]
-    return further
-
-
-def _differs(
-    name: str, mine: Sequence[Mapping[str, Json]], reference: Sequence[Mapping[str, Json]]
-) -> bool:
-    first = reference[0].get(name)
-    is_constant = all(facts.get(name) == first for facts in reference)
-    return is_constant and any(facts.get(name) != first for facts in mine)
 
 
 def _begin(runs: Sequence[Planned], *, jobs: int, time_limit_s: float) -> tuple[PreflightRun, ...]:
     """Begin the runs in a child process; without an answer of it, every run has crashed."""
     request = {
-        "runs": [to_plain(run) for _, run in runs],
+        "runs": [{"role": role, "run": to_plain(run)} for role, run in runs],
         "jobs": jobs,
         "time_limit_s": time_limit_s,
     }
@@ -99,13 +68,12 @@ def _begin(runs: Sequence[Planned], *, jobs: int, time_limit_s: float) -> tuple[
         asked.write_text(json.dumps(request), encoding="utf-8")
         failure = _call_child(asked, answer, limit_s)
         if failure:
-            answers = [{"outcome": Outcome.CRASHED.value, "message": failure}] * len(runs)
-        else:
-            answers = json.loads(answer.read_text(encoding="utf-8"))
-    return tuple(
-        from_plain(PreflightRun, {"role": role, "env_id": run.env_id, "seed": run.seed, **one})
-        for (role, run), one in zip(runs, answers, strict=True)
-    )
+            return tuple(
+                PreflightRun(role, run.env_id, run.seed, Outcome.CRASHED, failure)
+                for role, run in runs
+            )
+        answers = json.loads(answer.read_text(encoding="utf-8"))
+    return tuple(from_plain(PreflightRun, one) for one in answers)
 
 
 def _call_child(asked: Path, answer: Path, limit_s: float) -> str:

@@ -13,12 +13,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.codec import from_plain, to_plain
-from harness.records import Json, Outcome, RunSpec
+from harness.preflight import PreflightResult, PreflightRun
+from harness.records import ROLES, Json, Outcome, Role, RunSpec
 from harness.run.child import (
     KIND_UNSUPPORTED,
     call_of,
@@ -35,9 +36,12 @@ from harness.run.process import die_with_parent
 from harness.run.provenance import PACKAGES, provenance_of
 from harness.spec.environments import register_ids
 
-# A side that neither trains nor ends, seconds.
-TIME_LIMIT_S = 30.0
+# Between two looks at the forks, seconds.
 POLL_S = 0.005
+# Facts that may vary with the draws (a round that ends with an episode): where mine differs in one,
+# so many further seeds of the reference say whether its own agree.
+MAY_VARY = ("first_update_env_step", "seeded_resets")
+FURTHER_SEEDS = (10_007, 20_011, 30_011)
 # What a run's fork writes to its standard streams; the last lines say why it died.
 STDERR_LINES, STDERR_CHARACTERS = 10, 200
 
@@ -76,30 +80,60 @@ def main(arguments: Sequence[str]) -> int:
     """Begin the runs of the request, so many at once; write what became of each as JSON."""
     request, answer = (Path(argument) for argument in arguments)
     asked = json.loads(request.read_text())
-    runs = [from_plain(RunSpec, one) for one in asked["runs"]]
+    runs = [(one["role"], from_plain(RunSpec, one["run"])) for one in asked["runs"]]
     preload((*MODULES, "harness.run.observe.beginning"))
     register_ids()
-    found = begin_all(runs, request.parent, jobs=asked["jobs"], time_limit_s=asked["time_limit_s"])
+    how = {"jobs": asked["jobs"], "time_limit_s": asked["time_limit_s"]}
+    found = begin_all(runs, request.parent / "first", **how)
+    found += begin_all(further(runs, found), request.parent / "further", **how)
     answer.write_text(json.dumps(found))
     return 0
 
 
+def further(
+    runs: Sequence[tuple[Role, RunSpec]], found: Sequence[Mapping[str, Json]]
+) -> list[tuple[Role, RunSpec]]:
+    """Return more seeds of the reference, where only draws may have made a difference."""
+    result = PreflightResult(tuple(from_plain(PreflightRun, one) for one in found))
+    added: list[tuple[Role, RunSpec]] = []
+    for env_id in dict.fromkeys(run.env_id for _, run in runs):
+        sides = [[*result.facts_of(role, env_id).values()] for role in ROLES]
+        if all(sides) and any(_may_be_chance(name, *sides) for name in MAY_VARY):
+            first = next(r for role, r in runs if (role, r.env_id) == ("reference", env_id))
+            seeds = (first.seed + distance for distance in FURTHER_SEEDS)
+            added += [("reference", replace(first, seed=seed)) for seed in seeds]
+    return added
+
+
+def _may_be_chance(
+    name: str, mine: Sequence[Mapping[str, Json]], reference: Sequence[Mapping[str, Json]]
+) -> bool:
+    """Return whether the reference agrees with itself, and mine does not with it."""
+    first = reference[0].get(name)
+    is_constant = all(facts.get(name) == first for facts in reference)
+    return is_constant and any(facts.get(name) != first for facts in mine)
+
+
 def begin_all(
-    runs: Sequence[RunSpec], folder: Path, *, jobs: int, time_limit_s: float = TIME_LIMIT_S
+    runs: Sequence[tuple[Role, RunSpec]], folder: Path, *, jobs: int, time_limit_s: float
 ) -> list[dict[str, Json]]:
     """Return one answer per run, in order; each run has a process of its own."""
+    folder.mkdir()
     waiting = list(enumerate(runs))
     active: list[_Fork] = []
     answers: dict[int, dict[str, Json]] = {}
     while waiting or active:
         while waiting and len(active) < max(1, jobs):
-            index, run = waiting.pop(0)
+            index, (_, run) = waiting.pop(0)
             active.append(_fork(index, run, folder / f"run-{index}"))
         time.sleep(POLL_S)
         for fork, status in _ended(active, time_limit_s):
             active.remove(fork)
             answers[fork.index] = _answer_of(fork, status, time_limit_s)
-    return [answers[index] for index in range(len(runs))]
+    return [
+        {"role": role, "env_id": run.env_id, "seed": run.seed, **answers[index]}
+        for index, (role, run) in enumerate(runs)
+    ]
 
 
 def begin(run: RunSpec, *, patience_s: float | None = None) -> dict[str, Json]:
@@ -118,7 +152,9 @@ def begin(run: RunSpec, *, patience_s: float | None = None) -> dict[str, Json]:
     except BaseException as error:  # noqa: BLE001 - the child boundary: becomes words
         print_exception(error)
         return _failure(error)
-    reason = observation.fault or ("" if is_ended else observation.unobserved_reason() or "")
+    reason = observation.fault or beginning.fault
+    if not is_ended:
+        reason = reason or observation.unobserved_reason() or ""
     if reason:
         return {"outcome": Outcome.UNOBSERVED.value, "message": reason}
     seen = {**observation.facts(), **beginning.facts(), "versions": _versions(run)}

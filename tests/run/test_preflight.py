@@ -5,11 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.preflight import PreflightResult
+from harness.plan.identity import identify
+from harness.plan.plan import plan_run
+from harness.preflight import PreflightResult, PreflightRun
 from harness.records import Outcome
 from harness.run.observe.beginning import FIRST_UPDATES, OTHER_UPDATES
-from harness.run.preflight import _differs, _further, preflight, preflight_key
-from harness.run.preflight_child import begin, begin_all
+from harness.run.preflight import preflight, preflight_key
+from harness.run.preflight_child import begin, begin_all, further
+from harness.spec.request import Request
+from harness.spec.resolve import resolve
 from tests.run.beginnings import SB3, a_run, facts_of, planted, written
 
 TRAINING = """
@@ -81,6 +85,29 @@ def test_side_that_stops_early_by_itself_is_unobserved(tmp_path):
     assert "the side stopped early" in answer["message"]
 
 
+def test_error_of_the_watching_is_told_and_not_raised(tmp_path, monkeypatch):
+    def broken(*_):
+        message = "new torch"
+        raise ValueError(message)
+
+    monkeypatch.setattr("harness.run.observe.beginning.read_networks", broken)
+    answer = begun(a_side(tmp_path, UPDATE))
+    assert answer["outcome"] == "unobserved"
+    assert answer["message"] == "first update: ValueError: new torch"
+
+
+@pytest.mark.slow
+def test_pre_flight_of_dqn_on_cartpole_takes_at_most_five_seconds():
+    spec = resolve(Request("dqn", ("CartPole-v1",)), identify=identify)
+    runs = [
+        (role, plan_run(spec, spec.envs[0], role=role, seed=seed))
+        for role, seed in (("mine", 0), ("reference", 0), ("reference", 1))
+    ]
+    result = preflight(runs, jobs=2)
+    assert {run.outcome for run in result.runs} == {Outcome.DONE}
+    assert result.seconds <= 5
+
+
 def test_side_on_another_environment_is_unobserved_and_it_is_named(tmp_path):
     change = ("call.make_env()", 'gym.make("Acrobot-v1")')
     answer = begun(planted("dqn", tmp_path, change))
@@ -123,8 +150,9 @@ def test_forks_end_as_they_end(tmp_path):
     for name, body in bodies.items():
         (tmp_path / name).mkdir()
         sides[name] = a_side(tmp_path / name, body)
-    runs = [a_run("dqn", side) for side in sides.values()]
-    answers = dict(zip(bodies, begin_all(runs, tmp_path, jobs=5, time_limit_s=4), strict=True))
+    runs = [("mine", a_run("dqn", side)) for side in sides.values()]
+    found = begin_all(runs, tmp_path / "forks", jobs=5, time_limit_s=4)
+    answers = dict(zip(bodies, found, strict=True))
     assert [answer["outcome"] for answer in answers.values()] == [
         "exited", "exited", "killed", "hung", "done",
     ]  # fmt: skip
@@ -169,26 +197,28 @@ def test_child_that_does_not_end_is_the_crash_of_every_run(tmp_path, monkeypatch
 
 def test_fact_that_may_vary_is_asked_of_further_seeds_of_the_reference(tmp_path):
     runs = planned(tmp_path)
-    found = PreflightResult(_runs(runs, [[5], [9], [9]]))
-    further = _further(runs, found.runs)
-    assert [role for role, _ in further] == ["reference"] * 3
-    assert len({run.seed for _, run in further} | {0, 1}) == 5
-    assert _further(runs, _runs(runs, [[9], [9], [9]])) == []
-    assert _further(runs, _runs(runs, [[5], [9], [8]])) == []
+    asked = further(runs, _answers(runs, [[5], [9], [9]]))
+    assert [role for role, _ in asked] == ["reference"] * 3
+    assert len({run.seed for _, run in asked} | {0, 1}) == 5
+    assert further(runs, _answers(runs, [[9], [9], [9]])) == []
+    assert further(runs, _answers(runs, [[5], [9], [8]])) == []
 
 
-def _runs(runs, values):
-    from harness.preflight import PreflightRun
+def _answers(runs, values):
+    return [
+        {"role": role, "env_id": run.env_id, "seed": run.seed, "outcome": "done",
+         "facts": {"first_update_env_step": value}}
+        for (role, run), value in zip(runs, values, strict=True)
+    ]  # fmt: skip
 
-    return tuple(
-        PreflightRun(role, run.env_id, run.seed, Outcome.DONE, facts={"first_update_env_step": v})
-        for (role, run), v in zip(runs, values, strict=True)
-    )
 
-
-def test_fact_that_one_side_lacks_is_a_difference():
-    assert _differs("x", [{}], [{"x": 1}])
-    assert not _differs("x", [{"x": 1}], [{"x": 1}, {"x": 1}])
+def test_differing_schedule_is_seen_with_five_seeds_of_the_reference(tmp_path):
+    late = tmp_path / "late"
+    late.mkdir()
+    mine = a_run("dqn", a_side(late, f"if t > 3: {UPDATE}"))
+    result = preflight([("mine", mine), *planned(tmp_path)[1:]], jobs=2)
+    assert len(result.facts_of("reference", "CartPole-v1")) == 5
+    assert {run.outcome for run in result.runs} == {Outcome.DONE}
 
 
 def test_key_depends_on_runs_and_roles(tmp_path):
@@ -201,7 +231,5 @@ def test_key_depends_on_runs_and_roles(tmp_path):
 
 @pytest.mark.parametrize("facts", [{}, {"env_id": "CartPole-v1"}])
 def test_failed_runs_have_no_facts(facts, tmp_path):
-    from harness.preflight import PreflightRun
-
     run = PreflightRun("mine", "CartPole-v1", 0, Outcome.CRASHED, facts=facts)
     assert PreflightResult((run,)).facts_of("mine", "CartPole-v1") == {}

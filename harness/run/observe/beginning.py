@@ -92,6 +92,11 @@ class Beginning:
             hook.remove()
         self._patches.restore()
 
+    @property
+    def fault(self) -> str:
+        """The first error of the watching itself, or ""."""
+        return self._fault.message
+
     def progress(self, env_steps: int, updates: int) -> None:
         """End the run once the first updates are made, or when none comes."""
         is_update = updates != self._updates

@@ -26,9 +26,9 @@ from harness.segments.hints_related import candidates, conventions
 from harness.segments.noise import floors_of
 from harness.segments.play import Played, folders_of, play
 from harness.segments.quantities import Quantity, quantities_of
-from harness.segments.runtime import Policy
+from harness.segments.runtime import Policy, Runtime
 from harness.segments.scenario import Scenario
-from harness.segments.spans import spanned
+from harness.segments.spans import places_of_draws, spanned
 from harness.spec.cards import card
 from harness.spec.environments import register_ids
 from harness.stats.draws import draw_tests
@@ -166,13 +166,22 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
     mine, rows = _best(trial, mine)
     if any(row.status == "failed" for row in rows):
         rows = _settled(trial, rows, mine)
-        rows = _spanned(trial, rows, mine.runtime.policy)
-    repeated = trial.play_mine(mine.runtime.policy)
+    policy = mine.runtime.policy
+    varying = differing_repeats(card(scenario.algo), mine.tape, trial.play_mine(policy).tape)
     is_drawn_freely = not lacking_draws(mine.tape, recorded.tape, quantities)
+    draws = _draws(trial, again, policy) if is_drawn_freely else []
+    rejected = {test["source"] for test in draws if test["is_rejected"]}
+    places: dict[str, tuple[str, ...]] = {}
+    if varying or rejected or any(row.status == "failed" for row in rows):
+        traced, beside = _traced(trial, policy)
+        rows = tuple(spanned(row, traced, beside) for row in rows)
+        places = {name: places_of_draws(name, traced, is_seed=False) for name in rejected}
+        places |= {name: places_of_draws(name, traced, is_seed=True) for name in varying}
     return {
         "rows": [replace(row, scenario=scenario.name) for row in rows],
-        "varying": differing_repeats(card(scenario.algo), mine.tape, repeated.tape),
-        "draws": _draws(trial, again, mine.runtime.policy) if is_drawn_freely else (),
+        "varying": varying,
+        "draws": draws,
+        "places": places,
         "floors_error": again.error,
         "choices": dict(mine.runtime.policy.choices),
     }
@@ -210,8 +219,8 @@ def _n_failures(rows: Sequence[SegmentRow]) -> int:
     return sum(row.n_failed for row in rows if row.status == "failed")
 
 
-def _spanned(trial: _Trial, rows: Sequence[SegmentRow], policy: Policy) -> tuple[SegmentRow, ...]:
-    """Play both sides once more with their lines traced, and say which lines each row ran."""
+def _traced(trial: _Trial, policy: Policy) -> tuple[Runtime, Runtime]:
+    """Play both sides once more with their lines traced."""
     sides, call = trial.sides, trial.scenario.call()
     mine, reference = (
         play(
@@ -222,7 +231,7 @@ def _spanned(trial: _Trial, rows: Sequence[SegmentRow], policy: Policy) -> tuple
         ).runtime
         for side, chosen in ((sides.mine, policy), (sides.reference, sides.policy))
     )
-    return tuple(spanned(row, mine, reference) for row in rows)
+    return mine, reference
 
 
 def _draws(trial: _Trial, again: Played, policy: Policy) -> list[Any]:

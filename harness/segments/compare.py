@@ -12,6 +12,7 @@ from harness.records import Json
 from harness.segments.gather import strangers
 from harness.segments.hints import Context, Failing, hints_of
 from harness.segments.hints_related import related
+from harness.segments.networks import network_rows
 from harness.segments.noise import FLOAT32_UNIT, UNMEASURED_STEP, Floor, scale_of
 from harness.segments.quantities import Quantity
 from harness.segments.tape import Array, Event, Slot, Tape
@@ -75,7 +76,20 @@ def compare_tapes(
             row = replace(row, status="unobserved", hints=(needed,))
         if not (quantity.is_silent and row.status != "failed"):
             rows.append(row)
-    return related(rows, mine, reference)
+    networks = () if lacking else network_rows(mine, reference)
+    rows = [_beyond_network(row, mine, networks) for row in rows]
+    off = [row for row in networks if row.status == "failed"]
+    at = next((i + 1 for i, row in enumerate(rows) if row.tap == "obs"), 0)
+    return related((*rows[:at], *off, *rows[at:]), mine, reference)
+
+
+def _beyond_network(row: SegmentRow, mine: Tape, networks: Sequence[SegmentRow]) -> SegmentRow:
+    """Return the row without the network as a suspect, where what the network gives agrees."""
+    if row.status != "failed" or row.component != "network-architecture" or row.stage != "loss":
+        return row
+    called = {f"{tap}_outputs" for tap in mine.callers.get(row.tap, ())}
+    passed = {one.tap for one in networks if one.status == "passed"}
+    return replace(row, component="loss") if called and called <= passed else row
 
 
 def lacking_draws(mine: Tape, reference: Tape, quantities: Sequence[Quantity]) -> tuple[str, ...]:
@@ -117,6 +131,7 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
         return replace(base, status="unobserved")
     found = replace(
         base,
+        component=_component(quantity, failing, extra=extra),
         status="failed" if is_off else "passed",
         n_events=n_events,
         n_failed=len({one.slot for one in failing}),
@@ -126,6 +141,23 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
     )
     context = Context(name, limits.hyperparameters, limits.n_envs, mine, reference)
     return _explained(found, failing, context) if failing else _first_unmatched(found, ours, theirs)
+
+
+def _component(quantity: Quantity, failing: Sequence[Failing], *, extra: int) -> str:
+    """Return where the difference sits: a shape, single fields or a count say more than the tap."""
+    if any(_is_other_shape(one) for one in failing) and failing[0].field.isdigit():
+        return "network-architecture" if quantity.is_module else quantity.component
+    fields = {quantity.field_components.get(one.field, "") for one in failing}
+    if len(fields) == 1 and "" not in fields:
+        return fields.pop()
+    if not failing and quantity.counts and extra:
+        return quantity.extra_component or quantity.component
+    return quantity.component
+
+
+def _is_other_shape(one: Failing) -> bool:
+    own, known = one.ours.arrays.get(one.field), one.theirs.arrays.get(one.field)
+    return own is None or known is None or own.size != known.size
 
 
 def _within(tape: Tape, name: str, limits: Limits) -> Mapping[Slot, Event]:

@@ -67,6 +67,8 @@ def _one(rows: Sequence[SegmentRow]) -> SegmentRow:
     first = min(rows, key=lambda row: _PRECEDENCE.index(row.status))
     return replace(
         first,
+        hints=first.hints
+        or next((r.hints for r in rows if r.status == first.status and r.hints), ()),
         n_events=sum(row.n_events for row in rows),
         n_failed=sum(row.n_failed for row in rows),
         missing=sum(row.missing for row in rows),
@@ -79,6 +81,10 @@ def _one(rows: Sequence[SegmentRow]) -> SegmentRow:
 def _draws(known: Card, answer: Mapping[str, Any]) -> Iterator[DrawRow]:
     taps = {row.name: row for row in known.taps}
     rows = {row["tap"]: row for row in answer.get("rows", ())}
+    places = answer.get("places", {})
+    for name, lines in places.items():
+        place = {"mine_place": lines[0], "mine_lines": lines} if lines else {}
+        rows[name] = {**rows.get(name, {}), **place}
     for name in answer.get("varying", ()):
         row = _draw_row(rows.get(name, {}), "seeding-determinism", taps[name].stage)
         yield replace(

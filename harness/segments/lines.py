@@ -108,6 +108,13 @@ def _merge(into: Lines, lines: Lines) -> None:
         into.setdefault(place, set()).update(numbers)
 
 
+def merged(lines: Lines, more: Lines) -> Lines:
+    """Return both together."""
+    found = {place: set(numbers) for place, numbers in lines.items()}
+    _merge(found, more)
+    return found
+
+
 @dataclass(frozen=True)
 class Stretch:
     """Lines of one file. short: the path as reports show it."""

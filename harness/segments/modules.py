@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.segments.matching import Matching, candidates
+from harness.segments.matching import WEIGHT_DIMENSIONS, Matching, candidates
 from harness.segments.noise import FLOAT32_UNIT
 from harness.segments.tape import Arrays
 
@@ -37,6 +37,7 @@ class Modules:
         self.birthplaces: dict[str, list[str]] = {}
         self._made: dict[int, str] = {}
         self._of_module: dict[int, str] = {}
+        self._roots: dict[int, str] = {}
         self.called: set[str] = set()
 
     def was_called(self, module: Any, args: Any) -> None:
@@ -64,6 +65,7 @@ class Modules:
             places = (self._made.get(id(part), "") for part in value.modules())
             self.birthplaces[name] = sorted({place for place in places if place})
             self._of_module |= {id(part): name for part in value.modules()}
+            self._roots[id(value)] = name
         else:
             parameters = [value]
         shapes = [tuple(p.shape) for p in parameters]
@@ -78,6 +80,24 @@ class Modules:
     def owner_of(self, parameter: torch.Tensor) -> tuple[str, str]:
         """Return (tap, field) of a parameter; ("", "") when no tapped module holds it."""
         return self._owners.get(id(parameter), ("", ""))
+
+    def root_of(self, module: Any) -> str:
+        """Return the tap of a module, "" for one that is not tapped itself."""
+        return self._roots.get(id(module), "")
+
+    def layer_of(self, module: Any) -> tuple[str, str, bool] | None:
+        """Return (tap, field of its weight, whether it is a first layer) of a layer; else None.
+
+        First layers are those as wide as the module's first weight: they receive what it does.
+        """
+        weight = getattr(module, "weight", None)
+        if not isinstance(weight, torch.Tensor) or weight.dim() < WEIGHT_DIMENSIONS:
+            return None
+        tap, field = self.owner_of(weight)
+        if not tap or not field.isdigit():
+            return None
+        first = next(p for p in self.parameters[tap] if p.dim() >= WEIGHT_DIMENSIONS)
+        return tap, field, weight.shape[1:] == first.shape[1:]
 
     def arrays(self, name: str) -> Arrays:
         """Return copies of a module's parameters, numbered as the reference's are."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from harness.records import STAGES
 from harness.segments.boundary import ENV_ACTION, ENV_RESULT, RESETS
@@ -30,6 +30,9 @@ class Quantity:
         counts: the number of events is itself compared.
         is_optional: mine may lack it. is_silent: listed only when it differs.
         gathers: the stored tap whose rows it holds, or "".
+        is_module: the parameters of a network.
+        field_components: field -> where a difference in this field alone sits.
+        extra_component: where it sits that mine has more events; "": as always.
         is_computed: from taps alone, so that its rounding can be measured.
     """
 
@@ -41,6 +44,9 @@ class Quantity:
     is_optional: bool = False
     is_silent: bool = False
     gathers: str = ""
+    is_module: bool = False
+    field_components: Mapping[str, str] = field(default_factory=dict)
+    extra_component: str = ""
     is_computed: bool = True
 
 
@@ -65,7 +71,14 @@ def of_untapped(mine: Tape) -> tuple[Quantity, ...]:
 
 
 def _of_environment() -> Iterator[Quantity]:
-    yield Quantity(RESETS, "seeding-determinism", "collect", counts=True, is_computed=False)
+    yield Quantity(
+        RESETS,
+        "env-interface",
+        "collect",
+        counts=True,
+        field_components={"seed": "seeding-determinism"},
+        is_computed=False,
+    )
     yield Quantity(ENV_RESULT, "env-interface", "collect", is_computed=False)
     yield Quantity(ENV_ACTION, "action-scaling", "collect", counts=True)
 
@@ -80,6 +93,10 @@ def _of_tap(row: TapRow) -> Quantity:
         counts=row.counts,
         is_optional=row.is_optional,
         gathers=row.gathers,
+        is_module=row.shape == "module",
+        field_components=row.field_components,
+        # More is stored than was stepped: a reset was taken for a step.
+        extra_component="env-interface" if row.counts else "",
     )
 
 

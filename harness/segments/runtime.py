@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
@@ -26,6 +30,7 @@ from harness.segments.boundary import Boundary
 from harness.segments.descent import watch_descent
 from harness.segments.lines import Tracer
 from harness.segments.modules import Modules
+from harness.segments.networks import NetworkWatch
 from harness.segments.optimisers import Optimisers
 from harness.segments.tape import Arrays, Event, Slot, Tape, put
 from harness.segments.values import arrays_of, hand_on
@@ -92,8 +97,8 @@ class Runtime:
     and what passes between the side and its environments (`harness.segments.boundary`).
 
     Attributes:
-        tape: what is taken down. callers: quantity -> tapped modules that computed something since
-            the event before it. sites, tracer: where in the code quantities are born.
+        tape: what is taken down. sites, tracer: where in the code quantities are born.
+        seed_places: lines that seed or make a random generator.
     """
 
     def __init__(
@@ -111,9 +116,9 @@ class Runtime:
         self._keep = keep or self._put
         self.sites = Sites(side_file)
         self.tracer = Tracer(self.policy.traced)
-        self.callers: dict[str, set[str]] = {}
         self._rows = {row.name: row for row in card(call.algo).taps}
         self._rng = np.random.default_rng(self.policy.nudge_seed or self.policy.perturbation_seed)
+        self.seed_places: list[str] = []
         self._counts: dict[str, tuple[int, int]] = {}
         self._checks = 0  # of modules, since the env step count changed
         self._checked_at = -1
@@ -126,6 +131,7 @@ class Runtime:
             reward_scale=self.policy.reward_scale,
         )
         self.optimisers = Optimisers(self)
+        self.networks = NetworkWatch(self)
 
     def _put(self, name: str, slot: Slot, event: Event, known: Event | None) -> None:
         del known
@@ -138,12 +144,14 @@ class Runtime:
         watch_environments(patches, self.boundary)
         watch_construction(patches, self.modules, self.optimisers, self.sites)
         watch_clips(patches, self.tape)
+        watch_seeding(patches, self.seed_places, self.sites)
         hooks = [
             register_optimizer_step_pre_hook(self.optimisers.before),
             register_optimizer_step_post_hook(self.optimisers.after),
         ]
         if not self.policy.is_light:
             hooks.append(register_module_forward_pre_hook(self.modules.was_called))
+            hooks.append(register_module_forward_hook(self.networks.after))
         tap.set_handler(self.handle)
         try:
             with self.tracer.tracing():
@@ -173,7 +181,7 @@ class Runtime:
         if self.policy.is_light:
             return
         self.tracer.credit(name)
-        self.callers.setdefault(name, set()).update(self.modules.called)
+        self.tape.callers.setdefault(name, set()).update(self.modules.called)
         self.modules.called.clear()
         for changed in (*self.modules.changed(), *self.optimisers.changed()):
             self.tracer.credit_also(changed)
@@ -183,6 +191,11 @@ class Runtime:
         """Return whether events of a quantity belong to updating rather than to collecting."""
         row = self._rows.get(name)
         return name == "step" or (row is not None and row.clock == "update")
+
+    def stored_by(self, name: str) -> str:
+        """Return the tap that stores what a quantity gathers, "" for one that gathers nothing."""
+        row = self._rows.get(name)
+        return row.gathers if row is not None else ""
 
     def problem(self, sentence: str) -> None:
         """Remember why something could not be taken down; each once."""
@@ -319,3 +332,22 @@ def watch_clips(patches: Patches, tape: Tape) -> None:
         return clipped
 
     patches.replace_everywhere(torch.nn.utils, "clip_grad_norm_", clip)
+
+
+def watch_seeding(patches: Patches, places: list[str], sites: Sites) -> None:
+    """Note the lines that seed or make random generators."""
+
+    def seeding(original: Callable[..., Any]) -> Callable[..., Any]:
+        def seeded(*args: Any, **kwargs: Any) -> Any:
+            places.append(sites.here())
+            return original(*args, **kwargs)
+
+        return seeded
+
+    for owner, name in (
+        (torch, "manual_seed"),
+        (np.random, "default_rng"),
+        (np.random, "seed"),
+        (random, "seed"),
+    ):
+        patches.replace(owner, name, seeding)

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.judgement import SegmentRow
 from harness.segments.boundary import ENV_START, RESETS
-from harness.segments.lines import Lines, Stretch, stretches, text_of
+from harness.segments.lines import Lines, merged, stretches, text_of
+from harness.segments.networks import KINDS
 from harness.segments.runtime import Runtime
 
 
 def spanned(row: SegmentRow, mine: Runtime, reference: Runtime) -> SegmentRow:
     """Return the row with the stretches of code that end at its tap, first the tap's own."""
-    ours, theirs = (_stretches(row.tap, runtime) for runtime in (mine, reference))
+    ours, theirs = (_stretched(row.tap, runtime) for runtime in (mine, reference))
     return replace(
         row,
-        mine_place=ours[0].place if ours else row.mine_place,
-        reference_place=theirs[0].place if theirs else row.reference_place,
-        mine_lines=(*(one.place for one in ours), *_born(row.tap, mine)),
-        reference_lines=(*(one.place for one in theirs), *_born(row.tap, reference)),
-        mine_source=text_of(ours[0]) if ours else (),
-        reference_source=text_of(theirs[0]) if theirs else (),
+        mine_place=ours[0][0] if ours[0] else row.mine_place,
+        reference_place=theirs[0][0] if theirs[0] else row.reference_place,
+        mine_lines=ours[0],
+        reference_lines=theirs[0],
+        mine_source=ours[1],
+        reference_source=theirs[1],
     )
 
 
-def _stretches(name: str, runtime: Runtime) -> tuple[Stretch, ...]:
+def places_of_draws(source: str, runtime: Runtime, *, is_seed: bool) -> tuple[str, ...]:
+    """Return where a source is drawn: the stretch that ends at its tap, or where it is seeded."""
+    seeds = tuple(dict.fromkeys(runtime.seed_places)) if is_seed else ()
+    first = next(iter(runtime.modules.parameters), source) if is_seed else source
+    return (*seeds, *_stretched(first, runtime)[0])
+
+
+def _stretched(name: str, runtime: Runtime) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the places of a quantity, and the source of the first of them."""
     site = runtime.tape.sites.get(name, "")
-    return stretches(_lines(name, runtime), site, runtime.sites)
+    found = stretches(_lines(name, runtime), site, runtime.sites)
+    born = tuple(dict.fromkeys(_born(name, runtime)))
+    places = tuple(one.place for one in found)
+    is_network = bool(_network_of(name))
+    every = (*born, *places) if is_network else (*places, *born)
+    return every, text_of(found[0]) if found else ()
 
 
 def _lines(name: str, runtime: Runtime) -> Lines:
     """Return what ran before the events of a quantity.
 
     When updates are made is decided where the code goes from collecting to updating and back; what
-    a reset is given is decided before the environment starts.
+    a reset is given is decided before the environment starts; what a minibatch holds, also where
+    its rows were stored; what enters a network, before the quantities that it computes.
     """
     tracer = runtime.tracer
     if name == RESETS:
@@ -43,12 +59,24 @@ def _lines(name: str, runtime: Runtime) -> Lines:
         return tracer.between(
             lambda before, after: is_update(before) != is_update(after) or before == "step"
         )
-    return tracer.before(name)
+    tap = _network_of(name)
+    if tap:
+        callers = [one for one, called in runtime.tape.callers.items() if tap in called]
+        return tracer.between(lambda _, after: after in callers and runtime.is_update(after))
+    stored = runtime.stored_by(name)
+    after_storing = tracer.between(lambda before, _: bool(stored) and before == stored)
+    return merged(tracer.before(name), after_storing)
 
 
-def _born(name: str, runtime: Runtime) -> tuple[str, ...]:
-    """Return the lines that made the networks, or the optimiser, which a quantity comes from."""
-    places = list(runtime.optimisers.birthplaces.get(name, ()))
-    for module in sorted(runtime.callers.get(name, ())):
-        places += runtime.modules.birthplaces.get(module, ())
-    return tuple(dict.fromkeys(places))
+def _network_of(name: str) -> str:
+    """Return the module of what passes through a network: "q_net" of "q_net_inputs"; else ""."""
+    tap, _, kind = name.rpartition("_")
+    return tap if kind in {kind for kind, _ in KINDS} else ""
+
+
+def _born(name: str, runtime: Runtime) -> Iterator[str]:
+    """Yield the lines that made the networks, or the optimiser, which a quantity comes from."""
+    yield from runtime.optimisers.birthplaces.get(name, ())
+    modules = {*runtime.tape.callers.get(name, ()), name, _network_of(name)}
+    for module in sorted(modules):
+        yield from runtime.modules.birthplaces.get(module, ())

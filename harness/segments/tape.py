@@ -38,6 +38,8 @@ class Tape:
         owners: tapped modules and tensors that an optimiser trains, in order of their taps.
         others: tapped modules that none trains.
         constants: prefix of an owner's quantities -> its optimiser's class and options.
+        passes: (module tap, kind, field) -> env step -> what passed there (see networks.py).
+        callers: quantity -> tapped modules that computed something since the event before it.
         clips: for every call that clips gradients, whether they were longer than the limit.
         unknown: tap names outside the card.
         descended: taps of single numbers through which a gradient other than 0 flowed back.
@@ -51,6 +53,8 @@ class Tape:
     owners: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     constants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    passes: dict[tuple[str, str, str], dict[int, list[Array]]] = field(default_factory=dict)
+    callers: dict[str, set[str]] = field(default_factory=dict)
     clips: list[bool] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     descended: set[str] = field(default_factory=set)

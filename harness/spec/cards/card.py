@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
@@ -38,6 +38,7 @@ class TapRow:
         counts: the number of events is itself compared; else an event of one side only is no
             difference.
         gathers: name of the tap whose stored rows these rows are taken from, or "".
+        field_components: field -> component, where a difference in this field alone sits elsewhere.
         is_optional: an implementation or a setting may lack it; not observed is then no gap.
     """
 
@@ -55,6 +56,7 @@ class TapRow:
     counts: bool = False
     gathers: str = ""
     is_optional: bool = False
+    field_components: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""Networks from inside: what each layer of a tapped module receives, and what the module gives.
+
+A wrong activation, a wrong input or a wrong output makes every quantity differ that a network
+computes, whatever stage it belongs to. Layers are matched like parameters are, so what goes into
+them can be compared one by one: the first difference on the way through a network is its cause.
+
+Only passes that a gradient may flow through count (those of updates), and each is looked up by its
+numbers among mine's passes at the same env step: the order of passes, and further ones, do not
+matter. A pass that mine makes with another number of rows is not compared.
+"""
+
+# ruff: noqa: ANN401 - the edge to torch, whose modules take and return anything
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from harness.judgement import SegmentRow
+from harness.segments.tape import Array, Tape
+
+if TYPE_CHECKING:
+    from harness.segments.runtime import Runtime
+
+# On the way through a network, in order: what is compared, and where a difference in it sits.
+KINDS = (
+    ("inputs", "observation-preprocessing"),
+    ("layers", "network-architecture"),
+    ("outputs", "network-architecture"),
+)
+# Equal up to this share of the largest entry: rounding of a few layers of float32.
+RELATIVE = 1e-4
+# Passes of one layer that are kept; later ones are like earlier ones.
+MAX_PASSES = 400
+
+
+class NetworkWatch:
+    """A forward hook on every module; takes down the passes of tapped modules and their layers."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._n_kept: dict[tuple[str, str, str], int] = {}
+
+    def after(self, module: Any, inputs: Any, output: Any) -> None:
+        """Take down what a layer received, or what a tapped module gave."""
+        if not torch.is_grad_enabled():
+            return
+        found = self._runtime.modules.layer_of(module)
+        if found is not None and inputs and isinstance(inputs[0], torch.Tensor):
+            tap, field, is_first = found
+            self._keep(tap, "inputs" if is_first else "layers", field, inputs[0])
+        tap = self._runtime.modules.root_of(module)
+        if tap and isinstance(output, torch.Tensor):
+            self._keep(tap, "outputs", "", output)
+
+    def _keep(self, tap: str, kind: str, field: str, tensor: torch.Tensor) -> None:
+        key = (tap, kind, field)
+        n = self._n_kept[key] = self._n_kept.get(key, 0) + 1
+        if n <= MAX_PASSES:
+            array = np.array(tensor.detach().cpu().numpy(), dtype=np.float64)
+            passes = self._runtime.tape.passes.setdefault(key, {})
+            passes.setdefault(self._runtime.boundary.env_steps, []).append(array)
+
+
+def network_rows(mine: Tape, reference: Tape) -> tuple[SegmentRow, ...]:
+    """Return one row per trained module and kind that both sides have, in order of the way.
+
+    What comes after a difference on the way through one module is inherited, and not reported.
+    """
+    rows = []
+    for tap in reference.owners:
+        is_right = True
+        for kind, component in KINDS:
+            keys = [k for k in reference.passes if k[:2] == (tap, kind) and k in mine.passes]
+            compared = [one for key in keys for one in _compared(mine, reference, key)]
+            if not compared or not is_right:
+                continue
+            is_right = all(one is None for one in compared)
+            rows.append(_row(f"{tap}_{kind}", component, compared))
+    return tuple(rows)
+
+
+def _compared(
+    mine: Tape, reference: Tape, key: tuple[str, str, str]
+) -> Iterator[tuple[int, float] | None]:
+    """Yield per pass of the reference None, or (env step, size) when no pass of mine equals it."""
+    for env_step, known in reference.passes[key].items():
+        own = mine.passes[key].get(env_step, [])
+        for array in known:
+            alike = [one for one in own if one.size == array.size]
+            if alike:
+                size = min(_distance(one, array) for one in alike)
+                yield None if size <= RELATIVE else (env_step, size)
+
+
+def _distance(mine: Array, reference: Array) -> float:
+    scale = float(np.abs(reference).max(initial=0.0)) or 1.0
+    with np.errstate(invalid="ignore"):
+        return float(np.abs(mine.reshape(-1) - reference.reshape(-1)).max(initial=0.0)) / scale
+
+
+def _row(name: str, component: str, compared: Sequence[tuple[int, float] | None]) -> SegmentRow:
+    off = [one for one in compared if one is not None]
+    return SegmentRow(
+        name,
+        component,
+        "collect",
+        "failed" if off else "passed",
+        n_events=len(compared),
+        n_failed=len(off),
+        size=max((size for _, size in off), default=0.0) / RELATIVE,
+        env_step=off[0][0] if off else 0,
+        is_optional=True,
+    )

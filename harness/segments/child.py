@@ -36,8 +36,6 @@ from harness.stats.draws import draw_tests
 # Added to a scenario's seed where draws of their own are wanted: the reference's second ones, and
 # those of mine. Far apart, so that seeds counted up per environment do not meet.
 AGAIN_SEED, MINE_SEED = 10_007, 20_011
-# Initial weights are compared over so many seeds.
-WEIGHT_SEEDS = 6
 # More hyperparameters than this are not fixed one after another.
 MAX_FIXED = 20
 
@@ -237,7 +235,7 @@ def _traced(trial: _Trial, policy: Policy) -> tuple[Runtime, Runtime]:
 def _draws(trial: _Trial, again: Played, policy: Policy) -> list[Any]:
     """Return the draw tests of one scenario: mine against the reference's second draws."""
     own = trial.play_mine(policy, seed=trial.scenario.seed + MINE_SEED)
-    starts = [_start(trial, policy, number) for number in range(1, WEIGHT_SEEDS + 1)]
+    starts = [_start(trial, policy, number) for number in range(1, trial.scenario.weight_seeds + 1)]
     tapes = Tapes(trial.recorded.tape, again.tape, own.tape)
     records = draw_records(card(trial.scenario.algo), tapes, starts)
     return [asdict(test) for test in draw_tests(records)]

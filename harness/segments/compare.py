@@ -23,6 +23,8 @@ from harness.segments.values import fits
 # correction log(1 - tanh^2 + 1e-6) and its softplus form differ by 1e-6 where one unit of float32
 # is 6e-8, a ratio of 17 at every saturation; 64 leaves room.
 NOISE_MULTIPLES = 64.0
+# The floor of a quantity that is 0 on the reference, absolute: rates and losses are far above it.
+SMALLEST_FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,8 @@ def _difference(
         is_same = own.size == known.size if is_module else fits(own, known)
         return None if is_same else Difference(np.inf, 1.0)
     scale = scale_of(quantity.name, theirs, name)
-    return difference_of(own, known, floor=limits.floor(quantity.name, slot, scale=scale))
+    floor = limits.floor(quantity.name, slot, scale=scale)
+    return difference_of(own, known, floor=floor or SMALLEST_FLOOR)
 
 
 def difference_of(mine: Array, reference: Array, *, floor: float) -> Difference | None:

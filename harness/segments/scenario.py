@@ -23,6 +23,7 @@ class Scenario:
         perturbed: module taps whose weights get noise on both sides.
         perturbation: spread of that noise; the default is as large as weights themselves are.
         reward_scale: factor on the environment's rewards, on both sides.
+        weight_seeds: initial weights are compared over so many seeds; 0: not in this scenario.
         fixed: hyperparameter (or "n_envs") that mine cannot vary -> the value taken instead.
     """
 
@@ -36,6 +37,7 @@ class Scenario:
     perturbed: tuple[str, ...] = ()
     perturbation: float = 0.3
     reward_scale: float = 1.0
+    weight_seeds: int = 6
     fixed: Mapping[str, Json] = field(default_factory=dict)
 
     def call(self, *, seed: int | None = None) -> Call:

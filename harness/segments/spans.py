@@ -39,8 +39,8 @@ def _stretched(name: str, runtime: Runtime) -> tuple[tuple[str, ...], tuple[str,
     found = stretches(_lines(name, runtime), site, runtime.sites)
     born = tuple(dict.fromkeys(_born(name, runtime)))
     places = tuple(one.place for one in found)
-    is_network = bool(_network_of(name))
-    every = (*born, *places) if is_network else (*places, *born)
+    is_built = bool(_network_of(name)) and not name.endswith("inputs")
+    every = (*born, *places) if is_built else (*places, *born)
     return every, text_of(found[0]) if found else ()
 
 

@@ -181,9 +181,20 @@ def _numbered(line: str) -> tuple[str, str]:
     return (found.group(1).strip(), found.group(2)) if found else ("", line)
 
 
-def further_places(places: Sequence[str], shown: str) -> tuple[str, ...]:
-    """Return the places that ran as well, without the one whose source is shown."""
-    return tuple(place for place in dict.fromkeys(places) if place != shown)
+def further_places(places: Sequence[str], shown: str) -> str:
+    """Return the places that ran as well, file by file, without the one whose source is shown.
+
+    >>> further_places(("a.py:1-3", "a.py:7", "b.py:2", "a.py:9"), "a.py:1-3")
+    'a.py:7, 9; b.py:2'
+    """
+    by_file: dict[str, list[str]] = {}
+    for place in dict.fromkeys(places):
+        if place != shown:
+            file, _, span = place.rpartition(":")
+            by_file.setdefault(file, []).append(span)
+    return "; ".join(
+        f"{file}{':' if file else ''}{', '.join(spans)}" for file, spans in by_file.items()
+    )
 
 
 def row_of(judgement: Judgement, finding: Finding) -> SegmentRow | None:

@@ -34,7 +34,7 @@ def stretch(row: SegmentRow) -> Iterator[str]:
         yield source(title, replay.excerpt(lines, MAX_SOURCE))
     more = replay.further_places(row.mine_lines, row.mine_place)
     if more:
-        yield f"mine, also ran: {', '.join(code(place) for place in more)}"
+        yield f"mine, also ran: {say(more)}"
 
 
 def _segments(judgement: Judgement) -> Iterator[str]:

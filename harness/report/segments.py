@@ -101,4 +101,4 @@ def _first(found: SegmentsResult) -> Iterator[str]:
             yield from (f"    {line}" for line in replay.excerpt(source, MAX_SOURCE))
     more = replay.further_places(row.mine_lines, row.mine_place)
     if more:
-        yield f"  mine, also ran: {', '.join(clean(place) for place in more)}"
+        yield f"  mine, also ran: {clean(more, MAX_LINE)}"

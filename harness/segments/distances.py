@@ -14,12 +14,13 @@ from harness.segments.values import fits
 
 
 class Distances:
-    """Receives the events of a follower.
+    """Receives the events of a follower; keeps how far each is from the record.
 
-    A distance is the largest absolute difference in shares of the largest entry that the quantity
-    has had so far on the record (of vectors in pieces, gradients, steps and parameters: of the
-    whole); for large arrays the distance of their sketches. Whole numbers and flags are equal (0)
-    or not (infinity), and so are events that only one side has.
+    An error is the largest absolute difference, of large arrays that of their sketches; beside it
+    stands the largest entry of the record, by which errors are measured (of vectors in pieces,
+    gradients, steps and parameters, that of the whole). Whole numbers and flags are equal (0) or
+    not (infinity), and so are events that only one side has. What two optimisers do to the halves
+    of one module is one event.
 
     Args:
         whole: quantities that are recorded in full. is_over: whether the record has ended.
@@ -28,39 +29,48 @@ class Distances:
     def __init__(self, *, whole: frozenset[str], is_over: Callable[[], bool]) -> None:
         self._whole = whole
         self._is_over = is_over
-        self._scales: dict[str, float] = {}
-        self.columns: dict[str, list[tuple[int, int, float]]] = {}
+        self._slots: dict[str, Slot] = {}
+        self.columns: dict[str, list[tuple[int, int, float, float]]] = {}
 
     def keep(self, name: str, slot: Slot, event: Event, known: Event | None) -> None:
-        """Add the distance of one event to its quantity's column."""
-        del slot
+        """Add the error of one event to its quantity's column."""
         if known is None:
             if not self._is_over():
-                self._add(name, event, np.inf)
+                self._add(name, slot, event, (np.inf, 0.0))
             return
         arrays = event.arrays
         if name not in self._whole:
             arrays = {field: sketch(array) for field, array in arrays.items()}
         scale = max((largest(array) for array in known.arrays.values()), default=0.0)
-        self._scales[name] = scale = max(scale, self._scales.get(name, 0.0))
-        self._add(name, event, _distance(arrays, known.arrays, scale))
+        self._add(name, slot, event, (_error(arrays, known.arrays), scale))
+
+    def median(self) -> float:
+        """Return the median over quantities of their median distance; 0 when there are none."""
+        each = [np.median([row[2] / (row[3] or 1.0) for row in r]) for r in self.columns.values()]
+        return float(np.median(each)) if each else 0.0
 
     def save(self, path: Path) -> None:
-        """Write every quantity as (n, 3) env step, update, distance."""
+        """Write every quantity as (n, 4): env step, update, error, largest entry."""
         arrays = {name: np.array(rows, dtype=np.float64) for name, rows in self.columns.items()}
         with path.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
 
-    def _add(self, name: str, event: Event, distance: float) -> None:
-        self.columns.setdefault(name, []).append((event.env_step, event.update, distance))
+    def _add(self, name: str, slot: Slot, event: Event, measured: tuple[float, float]) -> None:
+        rows = self.columns.setdefault(name, [])
+        if rows and self._slots.get(name) == slot:
+            *_, error, scale = rows[-1]
+            measured = (max(error, measured[0]), max(scale, measured[1]))
+            rows.pop()
+        self._slots[name] = slot
+        rows.append((event.env_step, event.update, *measured))
 
 
-def _distance(mine: Arrays, reference: Arrays, scale: float) -> float:
+def _error(mine: Arrays, reference: Arrays) -> float:
     shared = [name for name in reference if name in mine]
-    return max((_of(mine[name], reference[name], scale) for name in shared), default=0.0)
+    return max((_of(mine[name], reference[name]) for name in shared), default=0.0)
 
 
-def _of(mine: Array, reference: Array, scale: float) -> float:
+def _of(mine: Array, reference: Array) -> float:
     if mine.size != reference.size or not (fits(mine, reference) or mine.ndim == 1):
         return np.inf
     a, b = mine.reshape(-1).astype(np.float64), reference.reshape(-1).astype(np.float64)
@@ -71,6 +81,4 @@ def _of(mine: Array, reference: Array, scale: float) -> float:
         return 0.0
     with np.errstate(invalid="ignore"):
         error = float(np.abs(a - b)[~same].max())
-    if not np.isfinite(error):
-        return np.inf
-    return error / scale if scale > 0 else np.inf
+    return error if np.isfinite(error) else np.inf

@@ -58,6 +58,19 @@ def floors_of(recorded: Tape, widened: Tape, names: Iterable[str]) -> dict[str, 
     return floors
 
 
+def floors_of_sizes(recorded: Tape) -> dict[str, Floor]:
+    """Return quantity -> floor where no float64 run is at hand: rounding units of its median size.
+
+    Steps have theirs measured by weights (UNMEASURED_STEP).
+    """
+    floors = {}
+    for name, events in recorded.events.items():
+        sizes = [max(map(largest, e.arrays.values()), default=0.0) for e in events.values()]
+        unit = UNMEASURED_STEP if name.endswith("step") else FLOAT32_UNIT
+        floors[name] = Floor(unit * float(np.median(sizes))) if sizes else Floor()
+    return floors
+
+
 def _errors(wide: Arrays, narrow: Arrays) -> Iterator[float]:
     for name, array in narrow.items():
         if name in wide and array.dtype.kind == "f" and fits(wide[name], array):

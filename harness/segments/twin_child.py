@@ -9,6 +9,7 @@ compared where it happens and only its distance is kept.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -21,10 +22,11 @@ import torch
 from harness.codec import to_plain
 from harness.records import SideSpec
 from harness.segments.boundary import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
-from harness.segments.compare import compare_tapes
+from harness.segments.compare import Limits, compare_tapes
 from harness.segments.distances import Distances
 from harness.segments.filetape import TapeReader, TapeWriter
-from harness.segments.play import folders_of, play
+from harness.segments.noise import floors_of_sizes
+from harness.segments.play import Played, folders_of, play
 from harness.segments.quantities import quantities_of
 from harness.segments.runtime import Policy, Runtime
 from harness.segments.sketch import sketch
@@ -36,6 +38,9 @@ from harness.spec.environments import register_ids
 
 # A record larger than this is cut off: the twin is compared up to there.
 RECORD_LIMIT_BYTES = 100_000_000
+# Assignments of parameters that are tried, and the median distance from which on one is right.
+MAX_TRIED = 8
+SETTLED = 1e-3
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class _Asked:
     also: tuple[str, ...]
     choices: dict[str, int]
     nudge_seed: int | None
+    settles_at: int
 
     @property
     def policy(self) -> Policy:
@@ -73,6 +79,7 @@ def main(arguments: Sequence[str]) -> int:
         also=tuple(asked.get("also", ())),
         choices=asked.get("choices", {}),
         nudge_seed=asked.get("nudge_seed"),
+        settles_at=asked.get("settles_at", 0),
     )
     if asked["task"] == "record":
         found = record(job)
@@ -90,9 +97,13 @@ def record(job: _Asked) -> dict[str, Any]:
     whole = _kept_whole(job)
     writer = TapeWriter(job.record, limit_bytes=RECORD_LIMIT_BYTES)
 
+    first_update: list[int] = []
+
     def keep(name: str, slot: Slot, event: Event, known: Event | None) -> None:
         del known
         arrays = event.arrays
+        if name.endswith("updates") and not first_update:
+            first_update.append(event.env_step)
         if name not in whole:
             arrays = {field: sketch(array) for field, array in arrays.items()}
         writer.write(name, slot, replace(event, arrays=arrays))
@@ -105,6 +116,7 @@ def record(job: _Asked) -> dict[str, Any]:
         "env_steps": played.tape.env_steps,
         "owners": played.tape.owners,
         "is_cut": writer.is_full,
+        "first_update": first_update[0] if first_update else 0,
         "sites": played.tape.sites,
     }
 
@@ -119,16 +131,44 @@ def _kept_whole(job: _Asked) -> frozenset[str]:
 
 def follow(job: _Asked, target: Path) -> dict[str, Any]:
     """Follow the record and keep the distance of everything computed."""
-    reader = TapeReader(job.record)
-    distances = Distances(whole=_kept_whole(job), is_over=lambda: reader.is_at_end)
-    played = play(job.side, job.call, reference=reader, policy=job.policy, keep=distances.keep)
+    policy = replace(job.policy, choices=_best_choices(job))
+    distances, played = _followed(job, policy)
     distances.save(target)
     return {
         "error": played.error,
+        "choices": dict(policy.choices),
         "problems": played.tape.problems,
         "env_steps": played.tape.env_steps,
         "sites": played.tape.sites,
     }
+
+
+def _followed(job: _Asked, policy: Policy) -> tuple[Distances, Played]:
+    reader = TapeReader(job.record)
+    distances = Distances(whole=_kept_whole(job), is_over=lambda: reader.is_at_end)
+    played = play(job.side, job.call, reference=reader, policy=policy, keep=distances.keep)
+    return distances, played
+
+
+def _best_choices(job: _Asked) -> dict[str, int]:
+    """Return the matching of parameters under which the run begins nearest to the record.
+
+    Where layers of one shape could be taken for each other, every assignment is tried up to the
+    first updates; the first one stands unless another is nearer.
+    """
+    begun = _followed(job, replace(job.policy, stop_after=0))[1].runtime
+    ambiguous = {name: n for name, n in begun.modules.n_candidates.items() if n > 1}
+    if not ambiguous:
+        return dict(job.choices)
+    tried = {}
+    for numbers in itertools.islice(itertools.product(*map(range, ambiguous.values())), MAX_TRIED):
+        choices = dict(zip(ambiguous, numbers, strict=True))
+        policy = replace(job.policy, choices=choices, stop_after=job.settles_at)
+        tried[numbers] = _followed(job, policy)[0].median()
+        if tried[numbers] <= SETTLED:
+            break
+    best = min(tried, key=lambda numbers: (tried[numbers] > SETTLED, tried[numbers]))
+    return dict(zip(ambiguous, best, strict=True))
 
 
 def pieces(job: _Asked, reference: SideSpec, window: tuple[int, int]) -> dict[str, Any]:
@@ -145,7 +185,12 @@ def pieces(job: _Asked, reference: SideSpec, window: tuple[int, int]) -> dict[st
     mine = play(job.side, job.call, reference=known, policy=policy, keep=following.keep)
     ours = following.with_names_of(mine.tape)
     theirs = replace(known, events=_since(known, first))
-    rows = compare_tapes(ours, theirs, quantities_of(card(job.call.algo), theirs))
+    limits = Limits(
+        floors_of_sizes(theirs),
+        hyperparameters=dict(job.call.hyperparameters),
+        n_envs=job.call.n_envs,
+    )
+    rows = compare_tapes(ours, theirs, quantities_of(card(job.call.algo), theirs), limits)
     failed = [row for row in rows if row.status == "failed"]
     if failed:
         traced = [_traced(side, job, known, policy) for side in (job.side, reference)]

@@ -27,6 +27,7 @@ from harness.stats.drift import (
     departed_count,
     departure_of,
     informative_until,
+    relative,
 )
 
 # Version of an answer; part of its key.
@@ -89,7 +90,14 @@ def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
             answers = list(
                 pool.map(
-                    lambda one: _child(task, Path(folder), "follow", nudge_seed=one[1]), followers
+                    lambda one: _child(
+                        task,
+                        Path(folder),
+                        "follow",
+                        nudge_seed=one[1],
+                        settles_at=record["first_update"],
+                    ),
+                    followers,
                 )
             )
         for (role, _), answer in zip(followers, answers, strict=True):
@@ -98,11 +106,18 @@ def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
                 return replace(base, detail=problem)
         runs = [_columns(Path(folder) / _file_of(nudge)) for _, nudge in followers]
     found = _judged(task, base, record, answers[0], runs)
-    return _in_pieces(task, found, runs[0]) if found.status == "departed" else found
+    if found.status != "departed":
+        return found
+    return _in_pieces(replace(task, choices=answers[0]["choices"]), found, runs[0])
 
 
 def _child(
-    task: TwinTask, folder: Path, what: str, *, nudge_seed: int | None = None
+    task: TwinTask,
+    folder: Path,
+    what: str,
+    *,
+    nudge_seed: int | None = None,
+    settles_at: int = 0,
 ) -> dict[str, Any]:
     is_mine = what == "follow" and nudge_seed is None
     request = {
@@ -113,6 +128,7 @@ def _child(
         "also": task.handed_on,
         "choices": dict(task.choices) if is_mine else {},
         "nudge_seed": nudge_seed,
+        "settles_at": settles_at,
         "distances": str(folder / _file_of(nudge_seed)),
     }
     return run_child("harness.segments.twin_child", request, time_limit_s=TIME_LIMIT_S)
@@ -133,8 +149,9 @@ def _problem(role: str, answer: Mapping[str, Any]) -> str:
 
 
 def _columns(path: Path) -> Columns:
+    """Return quantity -> (n, 3): env step, update, distance."""
     with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+        return {name: relative(arrays[name]) for name in arrays.files}
 
 
 def _judged(

@@ -67,6 +67,24 @@ class Departure:
     band: float
 
 
+def relative(measured: Floats) -> Floats:
+    """Return env step, update and distance: the error in shares of the quantity's size.
+
+    Its size is the largest entry that the record has had so far, or the median one of the run
+    where that is larger: a quantity that begins at rounding errors has no size yet.
+
+    Args:
+        measured: (n, 4): env step, update, error, largest entry of the record.
+    """
+    if not len(measured):
+        return np.empty((0, 3))
+    errors, entries = measured[:, 2], measured[:, 3]
+    sizes = np.maximum(np.maximum.accumulate(entries), np.median(entries))
+    distances = np.divide(errors, sizes, out=np.full(len(errors), np.inf), where=sizes > 0)
+    distances[errors == 0.0] = 0.0
+    return np.column_stack([measured[:, :2], distances])
+
+
 def band_of(runs: Sequence[Floats]) -> Band:
     """Return the band that nudged runs span for one quantity.
 

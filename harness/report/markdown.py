@@ -42,8 +42,7 @@ def _head(judgement: Judgement) -> Iterator[str]:
         f"{say(judgement.algo)}: mine = {code(judgement.mine)}, "
         f"reference = {code(judgement.reference)}"
     )
-    grounds = words.GROUNDS.get(judgement.grounds, "")
-    yield f"{words.MEANINGS[judgement.verdict]} {grounds}".strip()
+    yield words.meaning(judgement.verdict, judgement.grounds)
     yield f"**{say(judgement.headline).strip()}**"
     yield bullets(judgement.reasons)
     if judgement.look_next:
@@ -82,11 +81,11 @@ def _env(judgement: Judgement, env: EnvJudgement, names: frozenset[str]) -> Iter
         yield bullets(env.notes)
         yield folded("Hyperparameters, the same for both sides", hyperparameters)
         return
-    yield f"## {say(env.env_id)}: {env.outcome.upper()}"
+    yield f"## {say(env.env_id)}: {summary.shown_outcome(judgement, env)}"
     yield (
         f"{words.steps(env.total_timesteps)} env steps per run; seeds: {env.n_mine} of mine, "
-        f"{env.n_reference} of the reference. A difference counts as shown at "
-        f"p ≤ {words.p_value(env.alpha_per_test)}; the smallest p that these seeds can reach is "
+        f"{env.n_reference} of the reference. Showing a difference "
+        f"{words.needed(env.alpha_per_test)}; the smallest p that these seeds can reach is "
         f"{words.p_value(env.smallest_p)}."
     )
     for one in pictures(env):
@@ -150,7 +149,7 @@ def _looks(judgement: Judgement, names: frozenset[str]) -> Iterator[str]:
 def _missing(judgement: Judgement) -> Iterator[str]:
     """Yield what is missing for parity."""
     missing = summary.missing_evidence(judgement)
-    if missing and judgement.verdict != "diverged":
+    if missing and judgement.verdict not in ("diverged", "parity"):
         yield "## What is missing for PARITY"
         yield bullets(missing)
 

@@ -126,7 +126,7 @@ def twin_picture(twin: TwinRow) -> Picture:
         f"{stem(twin.env_id, 'twin-run')}-{twin.seed}",
         "twin-run",
         f"Twin run, seed {twin.seed} (n = 1 run of each side): mine trains under the reference's "
-        f"random draws. Line: how far {what} of mine is from the reference's, in shares of its "
+        f"random draws. Line: distance of mine from the reference in {what}, in shares of the "
         "scale, on a logarithmic axis; on the lower edge: exactly equal. Band: how far reference "
         "runs get that were nudged by one rounding unit. Dotted: the first departure, if any.",
     )

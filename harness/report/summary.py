@@ -19,7 +19,7 @@ from harness.judgement import (
 )
 from harness.records import USABLE_OUTCOMES, Json, Outcome
 from harness.report.text import plain
-from harness.report.words import ENDPOINTS, counted, number, p_value
+from harness.report.words import ENDPOINTS, UNTRAINED, counted, number, p_value
 
 _NO_FAILURE = frozenset({*(str(outcome) for outcome in USABLE_OUTCOMES), str(Outcome.ENDED)})
 MAX_COMMAND = 4_000  # characters
@@ -54,6 +54,14 @@ class RunGroup:
 def is_untrained(judgement: Judgement, env: EnvJudgement) -> bool:
     """Return whether nothing was trained on an environment: what came before decided."""
     return not any(run.env_id == env.env_id for run in judgement.runs) and not env.n_mine
+
+
+def shown_outcome(judgement: Judgement, env: EnvJudgement) -> str:
+    """Return the outcome of an environment, saying where a PARITY does not rest on its curves."""
+    if is_untrained(judgement, env):
+        return UNTRAINED
+    is_apart = judgement.verdict == "parity" and env.outcome != "parity"
+    return f"{env.outcome.upper()}{' FROM CURVES ALONE' if is_apart else ''}"
 
 
 def looks(judgement: Judgement) -> tuple[LookRow, ...]:

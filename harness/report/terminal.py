@@ -104,10 +104,7 @@ def _verdict(judgement: Judgement, room: _Room) -> Iterable[Text]:
     who += f"reference = {clean(judgement.reference, 60)}"
     name = f" {words.MARKS[judgement.verdict]} {judgement.verdict.upper()} "
     yield Text.assemble((name, f"bold reverse {style}"), who)
-    meaning = " ".join(
-        (words.MEANINGS[judgement.verdict], words.GROUNDS.get(judgement.grounds, ""))
-    )
-    yield Text(meaning.strip(), style=_HINT)
+    yield Text(words.meaning(judgement.verdict, judgement.grounds), style=_HINT)
     yield Text(clean(judgement.headline, max(_HEADLINE, room.text)), style=f"bold {style}")
 
 
@@ -180,8 +177,8 @@ def _how_to_read(judgement: Judgement) -> Text:
     interval = f" [{words.percent(level)} interval over seeds]" if level else ""
     gaps = {test.difference.level for env in judgement.envs for test in env.endpoints} - {level}
     gap = f" [{words.percent(gaps.pop())} interval]" if len(gaps) == 1 else ""
-    levels = {words.p_value(env.alpha_per_test) for env in judgement.envs}
-    needed = f"needs p ≤ {levels.pop()}" if len(levels) == 1 else "needs a small p"
+    levels = {words.needed(env.alpha_per_test) for env in judgement.envs}
+    needed = levels.pop() if len(levels) == 1 else "needs a small p"
     return Text(
         f"Numbers: mean return at the end of training, in reward{interval}; difference = mine − "
         f"reference{gap}; margin = {clean(judgement.margin, 60)}. Shown different {needed}, "
@@ -291,6 +288,8 @@ def _run_lines(judgement: Judgement) -> tuple[str, ...]:
 
 def _next_title(judgement: Judgement) -> str:
     """Return the title of the last list."""
+    if judgement.grounds == "numerical":
+        return "What the curves alone would need"
     return "How sure this is" if judgement.verdict == "parity" else "What to do next"
 
 

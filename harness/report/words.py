@@ -21,7 +21,7 @@ MEANINGS: Mapping[Verdict, str] = {
 MARKS: Mapping[Verdict, str] = {"parity": "✓", "diverged": "✗", "inconclusive": "?", "invalid": "!"}
 GROUNDS = {
     "statistical": "Shown by training results over several seeds.",
-    "numerical": "Shown by both sides calculating the same numbers.",
+    "numerical": "Shown by the numbers themselves; the curves are a further check.",
 }
 OUTCOMES = {
     "done": "finished",
@@ -43,6 +43,32 @@ NOTHING = "–"
 UNTRAINED = "NOT TRAINED"
 WHY_UNTRAINED = "What was tested before the training decided, so nothing was trained here."
 ENDPOINTS = {"auc": "area under the learning curve", "final": "final performance"}
+
+
+# PARITY on these grounds does not rest on the curves.
+_NUMERICAL = (
+    "Both calculate the same: every stretch of code, every kind of random draw and whole training "
+    "runs under the same draws agree, and nothing else was found to differ."
+)
+
+
+def meaning(verdict: Verdict, grounds: str) -> str:
+    """Return what a verdict means, and on what it rests.
+
+    >>> meaning("parity", "numerical").endswith(GROUNDS["numerical"])
+    True
+    """
+    said = _NUMERICAL if (verdict, grounds) == ("parity", "numerical") else MEANINGS[verdict]
+    return f"{said} {GROUNDS.get(grounds, '')}".strip()
+
+
+def needed(level: float) -> str:
+    """Return what p must reach for a difference to count as shown.
+
+    >>> needed(0.0125), needed(0.0)
+    ('needs p ≤ 0.013', 'is out of reach with so few seeds')
+    """
+    return f"needs p ≤ {p_value(level)}" if level > 0 else "is out of reach with so few seeds"
 
 
 def number(value: float | None, digits: int = 4) -> str:

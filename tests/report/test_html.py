@@ -149,3 +149,12 @@ def test_to_html_of_a_comparison_that_stopped_before_training_says_so_and_not_in
     assert "INVALID" not in text
     assert "Nothing was trained." in text
     assert "How the evidence grew" not in text
+
+
+def test_to_html_of_numerical_parity_claims_nothing_that_the_curves_do_not_show():
+    text = to_html(replay_samples.numerical(), {})
+    assert "Both calculate the same" in text
+    assert "are shown to lie inside the margin" not in text
+    assert "INCONCLUSIVE FROM CURVES ALONE" in text
+    assert "What is missing for PARITY" not in text
+    assert "Showing a difference is out of reach with so few seeds" in text

@@ -78,7 +78,7 @@ def test_render_text_of_same_judgement_is_the_same_text():
     assert render_text(samples.hostile()) == render_text(samples.hostile())
 
 
-@pytest.mark.parametrize("name", ["replay diverged", "replay parity"])
+@pytest.mark.parametrize("name", ["replay diverged", "replay parity", "replay numerical"])
 @pytest.mark.parametrize("width", [100, 120])
 def test_render_text_of_what_was_tested_without_training_fits_one_screen(name, width):
     shown = render_text(replay_samples.ALL[name](), width, folder="results/x")
@@ -108,3 +108,11 @@ def test_render_text_of_very_long_source_shows_at_most_twelve_lines_of_it():
 def test_render_text_of_waivers_says_what_was_waived():
     shown = render_text(replay_samples.diverged())
     assert "waivers: 2 declared, 1 applied (loss); 1 FAIL: tau (expired)" in shown
+
+
+def test_render_text_of_numerical_parity_claims_nothing_that_the_curves_do_not_show():
+    shown = " ".join(render_text(replay_samples.numerical()).split())
+    assert "Both calculate the same" in shown
+    assert "are shown to lie inside the margin" not in shown
+    assert "Shown different is out of reach with so few seeds, where p" in shown
+    assert "What the curves alone would need" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from harness.judge.look import LookJudgement, env_steps_spent
 from harness.judge.placing import place_of, placed, placed_twins
@@ -19,49 +20,21 @@ from harness.verdict import words
 def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudgement]) -> Judgement:
     """Return the judgement of the last look, with everything a report needs."""
     last = looks[-1]
-    runs = _runs(gathered)
     aggregate = _aggregate(spec, last.evidence)
     compared = replace(
         last.compared,
         segments=placed(last.compared.segments, spec),
         twins=placed_twins(last.compared.twins, spec),
     )
-    findings = _findings(spec, gathered, compared)
     return Judgement(
-        verdict=last.decision.verdict,
-        grounds=last.decision.grounds,
-        headline=words.headline(
-            last.decision,
-            mine=spec.mine.name,
-            reference=spec.reference.name,
-            envs=compared.envs,
-            findings=findings,
-        ),
-        reasons=last.decision.reasons,
-        look_next=words.look_next(
-            last.decision,
-            envs=compared.envs,
-            findings=findings,
-            runs=[run for run in runs if run.message],
-            gaps=last.gaps,
-        ),
-        algo=spec.algo,
-        mine=spec.mine.name,
-        reference=spec.reference.name,
-        alpha=spec.alpha,
-        margin=_margin(spec.margin),
-        budget=spec.budget,
-        difference_test=spec.difference_test,
-        is_paired=spec.is_paired,
+        **_said(spec, gathered, last, compared),
+        **_request(spec),
         envs=compared.envs,
         facts=compared.facts,
         sanity=compared.sanity,
-        findings=findings,
         aggregate=aggregate.aggregate,
         looks=tuple(look.row for look in looks),
-        runs=runs,
         env_steps_spent=env_steps_spent(gathered),
-        asked=spec.asked,
         provenance=_provenance(gathered),
         segments=compared.segments.rows,
         segment_events=compared.segments.events,
@@ -70,6 +43,43 @@ def conclude(spec: ComparisonSpec, gathered: Gathered, looks: Sequence[LookJudge
         waivers=compared.waivers,
         notes=_notes(aggregate, gathered),
     )
+
+
+def _said(
+    spec: ComparisonSpec, gathered: Gathered, last: LookJudgement, compared: Compared
+) -> dict[str, Any]:
+    """Return the verdict with its words, and the findings and runs that they are about."""
+    decision, envs = last.decision, compared.envs
+    findings = _findings(spec, gathered, compared)
+    runs = _runs(gathered)
+    names = {"mine": spec.mine.name, "reference": spec.reference.name}
+    failed = [run for run in runs if run.message]
+    return {
+        "verdict": decision.verdict,
+        "grounds": decision.grounds,
+        "headline": words.headline(decision, **names, envs=envs, findings=findings),
+        "reasons": decision.reasons,
+        "look_next": words.look_next(
+            decision, envs=envs, findings=findings, runs=failed, gaps=last.gaps
+        ),
+        "findings": findings,
+        "runs": runs,
+    }
+
+
+def _request(spec: ComparisonSpec) -> dict[str, Any]:
+    """Return what was asked for, as the report repeats it."""
+    return {
+        "algo": spec.algo,
+        "mine": spec.mine.name,
+        "reference": spec.reference.name,
+        "alpha": spec.alpha,
+        "margin": _margin(spec.margin),
+        "budget": spec.budget,
+        "difference_test": spec.difference_test,
+        "is_paired": spec.is_paired,
+        "asked": spec.asked,
+    }
 
 
 def _findings(spec: ComparisonSpec, gathered: Gathered, compared: Compared) -> tuple[Finding, ...]:

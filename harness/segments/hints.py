@@ -13,19 +13,19 @@ from dataclasses import replace
 import numpy as np
 
 from harness.segments.hints_base import Context, Failing, Pair, either, is_vector, pairs_of
+from harness.segments.hints_copy import exchanged, shape
 from harness.segments.hints_factor import factor, offset
 from harness.segments.hints_form import (
     affine,
     beside,
     bounded,
     constant,
-    exchanged,
     function,
     length,
     moved,
     order,
-    shape,
 )
+from harness.segments.hints_parts import term
 from harness.segments.hints_where import where
 
 __all__ = ["Context", "Failing", "hints_of"]
@@ -34,6 +34,8 @@ __all__ = ["Context", "Failing", "hints_of"]
 MAX_FIELDS = 3
 # Elements that must be off before a relation is believed of them alone.
 MIN_OFF = 4
+# Elements that must be off to one side before that is said: by chance once in 500,000.
+MIN_ONE_SIDED = 20
 
 _RELATIONS = (constant, factor, offset, moved, beside, order, function, bounded, length)
 
@@ -64,15 +66,18 @@ def _of_field(failing: Sequence[Failing], field: str, context: Context) -> tuple
     if not all(pair.mine.size for pair in pairs):
         return ()
     found = [relation(pairs, context) for relation in _RELATIONS]
-    how = either([exchanged(of_field, field, context), *found]) or affine(pairs, context)
-    return tuple(x for x in (where(pairs, field, context), how or _there(pairs, context)) if x)
+    copied = exchanged(of_field, field, context)
+    how = either([copied, *found, term(pairs, context)]) or affine(pairs, context)
+    return tuple(
+        x for x in (where(pairs, field, context), how or _there(pairs, field, context)) if x
+    )
 
 
-def _there(pairs: Sequence[Pair], context: Context) -> str:
+def _there(pairs: Sequence[Pair], field: str, context: Context) -> str:
     """Return what is said of the elements that are off, where the others agree."""
     n_off = sum(int(pair.is_off.sum()) for pair in pairs)
     if n_off < MIN_OFF or all(pair.is_off.all() for pair in pairs):
-        return ""
+        return "" if is_vector(field) else _side(pairs)
     parts = [
         replace(
             pair,
@@ -88,4 +93,15 @@ def _there(pairs: Sequence[Pair], context: Context) -> str:
     relations: tuple[Callable[[Sequence[Pair], Context], str], ...] = (constant, factor, offset)
     said = either([relation(parts, context) for relation in relations])
     values = np.unique(np.concatenate([part.reference for part in parts]))
-    return f"where they differ: {said}" if said and len(values) >= MIN_OFF else ""
+    is_told = len(values) >= MIN_OFF or said.startswith("mine is")
+    return f"where they differ: {said}" if said and is_told else _side(pairs)
+
+
+def _side(pairs: Sequence[Pair]) -> str:
+    """Return whether mine is larger, or smaller, wherever it is off: a sentence of last resort."""
+    gaps = np.concatenate([(p.mine - p.reference).ravel()[p.is_off] for p in pairs])
+    if gaps.size < MIN_ONE_SIDED or not np.isfinite(gaps).all():
+        return ""
+    if (gaps > 0).all():
+        return "wherever they differ, mine is larger"
+    return "wherever they differ, mine is smaller" if (gaps < 0).all() else ""

@@ -20,9 +20,15 @@ from harness.segments.hints_base import (
 )
 
 # Numbers that code multiplies with, whatever it computes.
-USUAL_FACTORS = {"2": 2.0, "1/2": 0.5, "sqrt(2)": 2**0.5, "1/sqrt(2)": 2**-0.5, "255": 255.0}
+USUAL_FACTORS = {
+    "a plain 2": 2.0,
+    "1/2": 0.5,
+    "sqrt(2)": 2**0.5,
+    "1/sqrt(2)": 2**-0.5,
+    "255": 255.0,
+}
 USUAL_FACTORS |= {"1/255": 1 / 255, "log(2)": math.log(2), "1/log(2)": 1 / math.log(2)}
-USUAL_OFFSETS = {"1": 1.0, "1/2": 0.5, "log(2)": math.log(2), "log(2 pi)/2": 0.9189385332046727}
+USUAL_OFFSETS = {"1/2": 0.5, "log(2)": math.log(2), "log(2 pi)/2": 0.9189385332046727}
 # Names of a number that are said; more than these and it is nothing in particular.
 MAX_NAMES = 4
 # Arrays of several events that are one size each.
@@ -55,11 +61,13 @@ def offset(pairs: Sequence[Pair], context: Context) -> str:
     mine, reference = stacked(pairs)
     if mine.size < MIN_ELEMENTS or not np.isfinite(mine).all():
         return ""
+    if not np.any(reference):
+        return ""
     with np.errstate(invalid="ignore"):
         fitted = float(np.mean(mine - reference))
     if not np.isfinite(fitted) or not explains(reference + fitted, mine, reference):
         return ""
-    return f"constant offset {fitted:+.6g}{_said(offset_names(fitted, context))}"
+    return f"constant offset {fitted:+.6g}{listed(offset_names(fitted, context))}"
 
 
 def factor_names(value: float, context: Context, *, n_rows: int = 0) -> list[str]:
@@ -67,9 +75,10 @@ def factor_names(value: float, context: Context, *, n_rows: int = 0) -> list[str
     size = abs(value)
     sign = "-" if value < 0 else ""
     simple = {**USUAL_FACTORS, **_sizes(n_rows), **_of_actions(context)}
-    found = _near(size, itertools.chain(simple.items(), _of_numbers(context.numbers)))
+    numbers = {name: x for name, x in context.numbers.items() if not _is_size(name, x, n_rows)}
+    found = _near(size, itertools.chain(simple.items(), _of_numbers(numbers)))
     found = found or _near(size, _of_two(context.numbers))
-    return [f"{sign}{name}" if sign == "" or " " not in name else f"-({name})" for name in found]
+    return [f"{sign}({name})" if sign and " " in name else f"{sign}{name}" for name in found]
 
 
 def offset_names(value: float, context: Context) -> list[str]:
@@ -82,9 +91,10 @@ def offset_names(value: float, context: Context) -> list[str]:
     ranges = half_ranges(context)
     if ranges.size:
         per_action["sum of the logarithms of the half action ranges"] = float(np.log(ranges).sum())
-    numbers = {name: x for name, x in context.numbers.items() if x != 1}
+    numbers = {name: x for name, x in context.numbers.items() if abs(x) != 1}
     logs = {f"log({name})": math.log(x) for name, x in numbers.items() if x > 0}
-    known = {**USUAL_OFFSETS, **(per_action if n > 1 else {}), **numbers, **logs}
+    twice = {f"2 {name}": 2 * x for name, x in numbers.items()}
+    known = {**USUAL_OFFSETS, **(per_action if n > 1 else {}), **numbers, **twice, **logs}
     names = _near(abs(value), ((name, abs(x)) for name, x in known.items()))
     signed = (f"-{name}" if value * known[name] < 0 else name for name in names)
     return list(signed)
@@ -113,14 +123,22 @@ def half_ranges(context: Context) -> Floats:
     return scales if is_linear and not np.allclose(scales, 1.0, atol=FIT) else np.zeros(0)
 
 
-def _said(names: Sequence[str]) -> str:
-    return f", which is {' or '.join(names)}" if 0 < len(names) <= MAX_NAMES else ""
+def listed(names: Sequence[str], *, brackets: bool = False) -> str:
+    """Return what follows a number to say what it may be; "" when it is nothing in particular."""
+    if not names or len(names) > MAX_NAMES or names == ["a plain 2"]:
+        return ""
+    return f" ({' or '.join(names)})" if brackets else f": {' or '.join(names)}"
+
+
+def _is_size(name: str, value: float, n_rows: int) -> bool:
+    """Return whether a hyperparameter is the size of the minibatch, which is named already."""
+    return name == "batch_size" and value == n_rows
 
 
 def _names(value: float, pairs: Sequence[Pair], context: Context) -> str:
     sizes = {pair.n_rows for pair in pairs}
     n_rows = sizes.pop() if len(sizes) == 1 else 0
-    return _said(factor_names(value, context, n_rows=n_rows))
+    return listed(factor_names(value, context, n_rows=n_rows))
 
 
 def _near(value: float, named: Iterable[tuple[str, float]]) -> list[str]:
@@ -165,6 +183,7 @@ def _of_numbers(numbers: Mapping[str, float]) -> Iterator[tuple[str, float]]:
         shown = f"{name} = {x:.6g}"
         yield shown, abs(x)
         yield f"1/{name} with {shown}", abs(1 / x)
+        yield f"2 {name} with {shown}", abs(2 * x)
         if 0 < x < 1:
             yield f"1 - {name} with {shown}", 1 - x
             yield f"1/(1 - {name}) with {shown}", 1 / (1 - x)

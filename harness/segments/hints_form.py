@@ -1,8 +1,8 @@
-"""How else mine may follow from the reference: order, lag, functions, bounds, types, shapes."""
+"""How else mine may follow from the reference: order, lag, functions, bounds, types, lengths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,24 +10,23 @@ from harness.segments.hints_base import (
     FIT,
     MIN_ELEMENTS,
     Context,
-    Failing,
     Floats,
     Pair,
     either,
     explains,
-    is_vector,
     stacked,
 )
-from harness.segments.hints_factor import factor_names
-from harness.segments.tape import Array, Event
+from harness.segments.hints_factor import factor_names, listed
+from harness.segments.tape import Event
 
 # A relation with two free numbers per event needs this many elements in it.
 MIN_AFFINE = 4
+# Columns that are looked at one by one.
+MAX_COLUMNS = 8
+# Values that the reference must have before mine is believed to be a function of it.
+MIN_DIFFERENT = 3
 # Elements that must lie at a bound, of different references, before a bound is believed.
 MIN_BOUNDED = 2
-
-# Other values that mine is a copy of; more are not named.
-MAX_COPIES = 3
 # Lengths of clipped gradients agree to this share: torch adds 1e-6 to the length it divides by.
 LENGTH_FIT = 1e-3
 
@@ -56,16 +55,19 @@ def constant(pairs: Sequence[Pair], context: Context) -> str:
     """Return whether mine is one number where the reference varies."""
     del context
     mine, reference = stacked(pairs)
-    if mine.size < MIN_ELEMENTS or not np.isfinite(mine).all() or np.ptp(reference) == 0:
+    if mine.size < MIN_ELEMENTS or not np.isfinite([mine, reference]).all() or np.ptp(mine):
         return ""
-    return f"mine is {mine[0]:.6g} everywhere" if np.ptp(mine) == 0 else ""
+    if np.ptp(reference):
+        return f"mine is {mine[0]:.6g} everywhere"
+    is_told = reference[0] != 0 and mine[0] != 0  # by a factor or offset
+    return "" if is_told else f"mine is {mine[0]:.6g} where the reference is {reference[0]:.6g}"
 
 
 def function(pairs: Sequence[Pair], context: Context) -> str:
     """Return which function of the reference mine is, or the reference of mine; or ""."""
     del context
     mine, reference = stacked(pairs)
-    if mine.size < MIN_ELEMENTS:
+    if len(np.unique(reference)) < MIN_DIFFERENT:
         return ""
     with np.errstate(all="ignore"):
         if any(explains(cut(reference), mine, reference) for cut in WHOLE):
@@ -87,11 +89,32 @@ def bounded(pairs: Sequence[Pair], context: Context) -> str:
     mine, reference = stacked(pairs)
     if mine.size <= MIN_BOUNDED or not (np.isfinite(mine).all() and np.isfinite(reference).all()):
         return ""
-    if said := _bounds(mine, reference, context):
-        return f"mine is the reference clipped {said}"
-    if said := _bounds(reference, mine, context):
-        return f"the reference is clipped {said}, mine is not"
+    for width in dict.fromkeys((1, _width(pairs))):
+        if said := _bounds_of_columns(mine, reference, width, context):
+            return f"mine is the reference clipped {said}"
+        if said := _bounds_of_columns(reference, mine, width, context):
+            return f"the reference is clipped {said}, mine is not"
     return ""
+
+
+def _width(pairs: Sequence[Pair]) -> int:
+    """Return how many columns every event has, each of which may have bounds of its own."""
+    widths = {pair.reference.shape[-1] if pair.reference.ndim else 1 for pair in pairs}
+    width = widths.pop()
+    return width if not widths and width <= MAX_COLUMNS else 1
+
+
+def _bounds_of_columns(short: Floats, long: Floats, width: int, context: Context) -> str:
+    """Return the bounds that cut each column of one array to the other's, in words; or ""."""
+    found = []
+    for k in range(width):
+        a, b = short[k::width], long[k::width]
+        if np.abs(a - b).max() > FIT * np.abs(b).max():
+            said = _bounds(a, b, context)
+            if not said:
+                return ""
+            found.append(f"{said} in column {k}" if width > 1 else said)
+    return " and ".join(found)
 
 
 def _bounds(short: Floats, long: Floats, context: Context) -> str:
@@ -103,7 +126,7 @@ def _bounds(short: Floats, long: Floats, context: Context) -> str:
         return ""
     if is_below and is_above:
         names = factor_names(high, context) if np.isclose(-low, high, rtol=FIT) else []
-        return f"to [{low:.6g}, {high:.6g}]" + (f" ({' or '.join(names)})" if names else "")
+        return f"to [{low:.6g}, {high:.6g}]{listed(names, brackets=True)}"
     return f"from below at {low:.6g}" if is_below else f"from above at {high:.6g}"
 
 
@@ -168,6 +191,8 @@ _ARRANGEMENTS: dict[str, Callable[[Pair], Floats | None]] = {
 
 def beside(pairs: Sequence[Pair], context: Context) -> str:
     """Return whether mine is an earlier or later value of the reference, or a sum over events."""
+    if context.tap.endswith("_params"):
+        return ""
     found = [
         words
         for words, model in _BESIDE.items()
@@ -201,11 +226,25 @@ def moved(pairs: Sequence[Pair], context: Context) -> str:
     if not np.any(move):
         return "mine changed where the reference did not"
     share = float((mine - before) @ move) / float(move @ move)
-    if abs(share) < FIT or not explains(before + share * move, mine, reference):
-        return ""
-    names = factor_names(share, context)
-    said = f", which is {' or '.join(names)}" if names else ""
-    return f"mine moved {share:.6g} times as far from the value before{said}"
+    if not explains(before + share * move, mine, reference):
+        return _moments(known)
+    if abs(share) < FIT:
+        return "mine did not move where the reference did"
+    names = listed(factor_names(share, context))
+    return f"mine moved {share:.6g} times as far from the value before{names}"
+
+
+def _moments(pairs: Sequence[Pair]) -> str:
+    """Return in how many events only one side moved from the value before."""
+    alone = {"mine": 0, "the reference": 0}
+    for pair in pairs:
+        before = np.zeros(0) if pair.before is None else pair.before.ravel()
+        has_moved = [not np.array_equal(x.ravel(), before) for x in (pair.mine, pair.reference)]
+        if has_moved[0] == has_moved[1]:
+            return ""
+        alone["mine" if has_moved[0] else "the reference"] += 1
+    counts = ", ".join(f"{n} times {name} alone" for name, n in alone.items())
+    return f"mine moves at other times: of {len(pairs)} events looked at, {counts}"
 
 
 def affine(pairs: Sequence[Pair], context: Context) -> str:
@@ -290,91 +329,6 @@ def _field_of(pair: Pair, event: Event | None) -> str | None:
         if array.shape == pair.reference.shape and np.array_equal(array, pair.reference):
             return name
     return None
-
-
-def exchanged(failing: Sequence[Failing], field: str, context: Context) -> str:
-    """Return which other value of the reference mine is: another field, or another quantity."""
-    own = [one.ours.arrays[field] for one in failing if field in one.ours.arrays]
-    if is_vector(field) or not own or len(own) != len(failing):
-        return ""
-    found = [
-        f"mine is the reference's {words}"
-        for words, columns in _others(failing, field, context)
-        if len(columns) == len(own) and _is_copy(own, columns, failing, field)
-    ]
-    return either(found[:MAX_COPIES])
-
-
-def _others(
-    failing: Sequence[Failing], field: str, context: Context
-) -> Iterator[tuple[str, list[Array]]]:
-    """Yield everything else that the reference has at the same places, in words."""
-    for name in failing[0].theirs.arrays:
-        if name != field:
-            yield name, [f.theirs.arrays[name] for f in failing if name in f.theirs.arrays]
-    for tap, events in context.reference.events.items():
-        if tap == context.tap or tap.endswith(("_after", "_params", "_grad", "_step")):
-            continue
-        here = [events[f.slot] for f in failing if f.slot in events]
-        for name in here[0].arrays if len(here) == len(failing) else ():
-            words = f"{tap}.{name}" if name else tap
-            yield words, [event.arrays[name] for event in here if name in event.arrays]
-
-
-def _is_copy(
-    own: Sequence[Array], others: Sequence[Array], failing: Sequence[Failing], field: str
-) -> bool:
-    if any(a.size != b.size for a, b in zip(own, others, strict=True)):
-        return False
-    theirs = [one.theirs.arrays[field] for one in failing]
-    if any(a.size != b.size for a, b in zip(own, theirs, strict=True)):
-        return False
-    flat = [
-        np.concatenate([x.astype(np.float64).ravel() for x in xs]) for xs in (others, own, theirs)
-    ]
-    return flat[0].size >= MIN_ELEMENTS and np.ptp(flat[1]) > 0 and explains(*flat)
-
-
-def shape(failing: Sequence[Failing], field: str) -> str:
-    """Return both shapes, and what makes one of the other when something does."""
-    first = failing[0]
-    if field not in first.ours.arrays or field not in first.theirs.arrays:
-        return ""
-    mine, reference = (e.arrays[field] for e in (first.ours, first.theirs))
-    said = f"shape {mine.shape} where the reference has {reference.shape}"
-    return f"{said}: {how}" if (how := _reshaped(mine, reference)) else said
-
-
-def _reshaped(mine: Array, reference: Array) -> str:
-    a, b = mine.astype(np.float64), reference.astype(np.float64)
-    if a.ndim == b.ndim + 1 and a.shape[:-1] == b.shape and a.shape != (*b.shape, *b.shape):
-        return either([w for w, f in _REDUCED.items() if _near(f(a), b)])
-    if b.ndim == a.ndim + 1 and b.shape[:-1] == a.shape:
-        return either(
-            [w.replace("missing", "mine's alone") for w, f in _REDUCED.items() if _near(f(b), a)]
-        )
-    if a.ndim == 0 and b.ndim:
-        words = {"mine is its mean": b.mean(), "mine is its sum": b.sum()}
-        return either([w for w, x in words.items() if _near(x, a)])
-    n = b.size
-    if b.ndim and a.size == n * n and n > 1:
-        return f"every row is paired with every other, a broadcast of ({n},) and ({n}, 1)"
-    is_turned = a.ndim > 1 and a.shape == b.shape[::-1] and _near(a.T, b)
-    return "its axes are exchanged" if is_turned else ""
-
-
-_REDUCED: dict[str, Callable[[Floats], Floats]] = {
-    "the sum over the last axis is missing": lambda x: x.sum(-1),
-    "the mean over the last axis is missing": lambda x: x.mean(-1),
-    "the minimum over the last axis is missing": lambda x: x.min(-1),
-    "the maximum over the last axis is missing": lambda x: x.max(-1),
-    "one column of the last axis is to be taken": lambda x: x[..., 0],
-}
-
-
-def _near(a: Array | np.floating, b: Array) -> bool:
-    scale = float(np.abs(b).max(initial=0.0))
-    return bool(np.abs(a - b).max(initial=0.0) <= FIT * scale)
 
 
 def _all_explain(pairs: Sequence[Pair], model: Callable[[Pair], Floats | None]) -> bool:

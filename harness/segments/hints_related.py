@@ -38,9 +38,11 @@ def _said(
         return (_constants_said(mine, reference, f"{owner}_"),)
     if kind == "grad":
         found = _reach(row.tap, mine, reference)
+        if found:
+            return (*found, "a stop-gradient or the list of parameters differs")
         losses = [name for name in status if name.endswith("loss")]
         is_agreed = bool(losses) and all(status[name] != "failed" for name in losses)
-        return (*found, _after_loss(row, mine, reference)) if is_agreed else found
+        return (_after_loss(row, mine, reference),) if is_agreed else ()
     return ()
 
 

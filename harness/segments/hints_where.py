@@ -248,7 +248,8 @@ def _saturated(slot: Slot, n_rows: int, context: Context) -> Iterator[tuple[str,
         for name, array in events[slot].arrays.items() if slot in events else ():
             if array.dtype.kind == "f" and array.shape[:1] == (n_rows,) and array.ndim > 1:
                 size = np.abs(array.astype(np.float64)).reshape(n_rows, -1).max(axis=1)
-                if size.max(initial=0.0) <= 1 and (size >= SATURATED).any():
+                is_whole = bool((array == np.rint(array)).all())
+                if not is_whole and size.max() <= 1 and (size >= SATURATED).any():
                     yield name or tap, size >= SATURATED
 
 

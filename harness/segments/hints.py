@@ -61,7 +61,7 @@ def hints_of(failing: Sequence[Failing], context: Context | None = None) -> tupl
 def _of_field(failing: Sequence[Failing], field: str, context: Context) -> tuple[str, ...]:
     pairs = pairs_of(failing, field, context)
     of_field = [one for one in failing if one.field == field][: len(pairs)]
-    if not is_vector(field) and not all(pair.is_same_size for pair in pairs):
+    if not is_vector(field) and not all(pair.is_same_shape for pair in pairs):
         return (shape(of_field, field),)
     if not all(pair.mine.size for pair in pairs):
         return ()
@@ -99,7 +99,7 @@ def _there(pairs: Sequence[Pair], field: str, context: Context) -> str:
 
 def _side(pairs: Sequence[Pair]) -> str:
     """Return whether mine is larger, or smaller, wherever it is off: a sentence of last resort."""
-    gaps = np.concatenate([(p.mine - p.reference).ravel()[p.is_off] for p in pairs])
+    gaps = np.concatenate([(p.mine.ravel() - p.reference.ravel())[p.is_off] for p in pairs])
     if gaps.size < MIN_ONE_SIDED or not np.isfinite(gaps).all():
         return ""
     if (gaps > 0).all():

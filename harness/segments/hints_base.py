@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.segments.tape import Event, Slot, Tape
+from harness.segments.values import fits
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -90,9 +91,9 @@ class Pair:
     n_rows: int = 0
 
     @property
-    def is_same_size(self) -> bool:
-        """Whether mine and the reference's have as many elements."""
-        return self.mine.size == self.reference.size
+    def is_same_shape(self) -> bool:
+        """Whether mine and the reference's have one shape, but for axes of size 1."""
+        return fits(self.mine, self.reference)
 
 
 def is_vector(field_name: str) -> bool:
@@ -196,16 +197,19 @@ def explains(model: Floats, mine: Floats, reference: Floats) -> bool:
     if model.size == 0 or not (np.isfinite(model).all() and np.isfinite(mine).all()):
         return False
     scale = max(float(np.abs(mine).max()), float(np.abs(model).max()))
-    finite = np.isfinite(reference)
-    difference = float(np.abs(mine - reference)[finite].max(initial=0.0)) if finite.all() else scale
+    is_finite = bool(np.isfinite(reference).all())
+    difference = float(np.abs(mine - reference).max()) if is_finite else scale
     allowed = min(FIT * scale, max(EXPLAINED * difference, ROUNDING * scale))
     return bool(np.abs(mine - model).max() <= allowed) and difference > ROUNDING * scale
 
 
 def either(sentences: Sequence[str]) -> str:
     """Return one sentence that names all of several explanations; "" when there is none."""
-    kept = list(dict.fromkeys(sentence for sentence in sentences if sentence))
-    return kept[0] if len(kept) == 1 else f"either {' or '.join(kept)}" if kept else ""
+    kept = list(dict.fromkeys(s.removeprefix("either ") for s in sentences if s))
+    if not kept:
+        return ""
+    is_one = len(kept) == 1 and kept[0] in sentences
+    return kept[0] if is_one else f"either {' or '.join(kept)}"
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - a hyperparameter of any kind

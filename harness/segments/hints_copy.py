@@ -20,6 +20,7 @@ from harness.segments.tape import Array
 
 # Other values that mine is a copy of; more are not named.
 MAX_COPIES = 3
+SAME_NUMBERS = "the same numbers in the same order"
 
 
 def exchanged(failing: Sequence[Failing], field: str, context: Context) -> str:
@@ -76,29 +77,31 @@ def shape(failing: Sequence[Failing], field: str) -> str:
 
 
 def _reshaped(mine: Array, reference: Array) -> str:
+    """Return what makes one shape of the other; "" when nothing simple does."""
     a, b = mine.astype(np.float64), reference.astype(np.float64)
-    if a.ndim == b.ndim + 1 and a.shape[:-1] == b.shape and a.shape != (*b.shape, *b.shape):
-        return either([w for w, f in _REDUCED.items() if _near(f(a), b)])
-    if b.ndim == a.ndim + 1 and b.shape[:-1] == a.shape:
-        return either(
-            [w.replace("missing", "mine's alone") for w, f in _REDUCED.items() if _near(f(b), a)]
-        )
+    n = b.size
     if a.ndim == 0 and b.ndim:
         words = {"mine is its mean": b.mean(), "mine is its sum": b.sum()}
         return either([w for w, x in words.items() if _near(x, a)])
-    n = b.size
     if b.ndim and a.size == n * n and n > 1:
         return f"every row is paired with every other, a broadcast of ({n},) and ({n}, 1)"
+    if a.shape[:-1] == b.shape:
+        return either([f"{words} is missing" for words, f in _REDUCED.items() if _near(f(a), b)])
+    if b.shape[:-1] == a.shape:
+        return either(
+            [f"mine alone has {words}" for words, f in _REDUCED.items() if _near(f(b), a)]
+        )
     is_turned = a.ndim > 1 and a.shape == b.shape[::-1] and _near(a.T, b)
-    return "its axes are exchanged" if is_turned else ""
+    is_same = a.size == n and _near(a.ravel(), b.ravel())
+    return "its axes are exchanged" if is_turned else SAME_NUMBERS if is_same else ""
 
 
 _REDUCED: dict[str, Callable[[Floats], Floats]] = {
-    "the sum over the last axis is missing": lambda x: x.sum(-1),
-    "the mean over the last axis is missing": lambda x: x.mean(-1),
-    "the minimum over the last axis is missing": lambda x: x.min(-1),
-    "the maximum over the last axis is missing": lambda x: x.max(-1),
-    "one column of the last axis is to be taken": lambda x: x[..., 0],
+    "the sum over the last axis": lambda x: x.sum(-1),
+    "the mean over the last axis": lambda x: x.mean(-1),
+    "the minimum over the last axis": lambda x: x.min(-1),
+    "the maximum over the last axis": lambda x: x.max(-1),
+    "the choice of one column of the last axis": lambda x: x[..., 0],
 }
 
 

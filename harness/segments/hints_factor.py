@@ -164,7 +164,7 @@ def _sizes(n_rows: int) -> dict[str, float]:
 def _of_size(pairs: Sequence[Pair]) -> str:
     """Return which function of the minibatch size the factor is, where sizes differ; or ""."""
     sizes = {pair.n_rows for pair in pairs}
-    if len(sizes) < 2 or min(sizes) < 2 or not all(pair.is_same_size for pair in pairs):
+    if len(sizes) < 2 or min(sizes) < 2 or not all(pair.is_same_shape for pair in pairs):
         return ""
     mine, reference = stacked(pairs)
     words = [name.partition(" with ")[0] for name in _sizes(2)]

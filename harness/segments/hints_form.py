@@ -45,7 +45,6 @@ FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
     "the reference as 0 or 1": lambda x: (x != 0).astype(np.float64),
     "the reference modulo 256: it is held in 8 bits": lambda x: np.mod(np.trunc(x), 256),
     "the reference in half precision": lambda x: x.astype(np.float16).astype(np.float64),
-    "the reference rounded to float32": lambda x: x.astype(np.float32).astype(np.float64),
 }
 INVERSES = ("the absolute value", "the square", "exp", "the logarithm", "tanh")
 WHOLE: tuple[Callable[[Floats], Floats], ...] = (np.trunc, np.rint, np.floor)
@@ -217,7 +216,7 @@ _BESIDE: dict[str, Callable[[Pair], Floats | None]] = {
 
 def moved(pairs: Sequence[Pair], context: Context) -> str:
     """Return how far mine moved from the value before, as a share of the reference's move."""
-    known = [pair for pair in pairs if pair.before is not None and pair.is_same_size]
+    known = [pair for pair in pairs if pair.before is not None and pair.is_same_shape]
     if not known or not context.tap.endswith("_params"):
         return ""
     before = np.concatenate([p.before.ravel() for p in known if p.before is not None])

@@ -35,7 +35,7 @@ Masks = dict[str, Flags]
 
 def where(pairs: Sequence[Pair], field: str, context: Context) -> str:
     """Return under which condition exactly elements are off, or in which events; or ""."""
-    if all(pair.is_same_size for pair in pairs) and not is_vector(field):
+    if all(pair.is_same_shape for pair in pairs) and not is_vector(field):
         masks = [_masks(pair, context) for pair in pairs]
         if said := _best(masks, [_units(pair) for pair in pairs]):
             return said

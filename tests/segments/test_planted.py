@@ -3,21 +3,27 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from harness.probes import register
 from harness.records import SideSpec
-from harness.segments.child import play, quantities_of
-from harness.segments.compare import compare_tapes
+from harness.segments.child import AGAIN_SEED
+from harness.segments.compare import Limits, compare_tapes
 from harness.segments.exercised import exercised
-from harness.segments.run import scenarios
-from harness.side import Call
+from harness.segments.noise import floors_of
+from harness.segments.play import play
+from harness.segments.quantities import quantities_of
+from harness.segments.runtime import Policy
+from harness.segments.scenario import scenarios
+from harness.spec.cards import card
+from harness.spec.environments import register_ids
 
 ROOT = Path(__file__).parents[2]
 SOURCE = (ROOT / "my_impls/dqn.py").read_text()
 REFERENCE = SideSpec(
     "sb3", None, "baselines.sb3.dqn", "side", str(ROOT / "baselines/sb3/dqn.toml"), ""
 )
-CALL = Call(**scenarios()["dqn"], algo="dqn", n_envs=1)
+SCENARIO = scenarios()["dqn"][0]
+CALL = SCENARIO.call()
 
 # name: what is replaced, by what, the first segment that must fail, its component.
 BUGS = {
@@ -38,13 +44,13 @@ BUGS = {
     "wrong Adam epsilon": (
         "progress=0.0))",
         "progress=0.0), eps=1e-5)",
-        "params",
+        "q_net_step",
         "gradient-optimiser",
     ),
     "no gradient clip": (
         "        nn.utils.clip_grad_norm_(self.Q.parameters(), self.h.max_grad_norm)\n",
         "",
-        "grad",
+        "q_net_grad",
         "gradient-optimiser",
     ),
     "late target": (
@@ -63,19 +69,19 @@ BUGS = {
         '"terminated": terminated,\n        }\n        self.D',
         '"terminated": terminated or truncated,\n        }\n        self.D',
         "transition",
-        "replay-buffer",
+        "bootstrapping-termination",
     ),
     "one update too many": (
         "h.gradient_steps if",
         "h.gradient_steps + 1 if",
-        "update_env_step",
+        "q_net_updates",
         "update-schedule",
     ),
     "target never copied at first": (
         "        self.Q_hat.load_state_dict(self.Q.state_dict())\n",
         "",
         "target_net",
-        "weight-init",
+        "target-network",
     ),
 }
 TWINS = {
@@ -95,19 +101,38 @@ TWINS = {
 
 @pytest.fixture(scope="module")
 def reference():
-    register()
-    tape, error = play(REFERENCE, CALL, None)
-    assert error == ""
-    return tape
+    torch.set_num_threads(1)
+    register_ids()
+    played = play(REFERENCE, CALL)
+    assert played.error == ""
+    return played.tape
 
 
-def replayed(source, reference, tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text(source)
-    tape, error = play(SideSpec("mine.py:side", str(file), None, "side", None, ""), CALL, reference)
-    assert error == ""
-    assert tape.problems == []
-    return compare_tapes(tape, reference, quantities_of("dqn", reference))
+@pytest.fixture(scope="module")
+def quantities(reference):
+    return quantities_of(card("dqn"), reference)
+
+
+@pytest.fixture(scope="module")
+def limits(reference, quantities):
+    call = SCENARIO.call(seed=SCENARIO.seed + AGAIN_SEED)
+    again = play(REFERENCE, call, reference=reference, policy=Policy(is_wide=True))
+    assert again.error == ""
+    return Limits(floors_of(reference, again.tape, [q.name for q in quantities if q.is_computed]))
+
+
+@pytest.fixture
+def replayed(reference, quantities, limits, tmp_path):
+    def replay(source):
+        file = tmp_path / "mine.py"
+        file.write_text(source)
+        side = SideSpec("mine.py:side", str(file), None, "side", None, "")
+        mine = play(side, CALL, reference=reference)
+        assert mine.error == ""
+        assert mine.tape.problems == []
+        return compare_tapes(mine.tape, reference, quantities, limits)
+
+    return replay
 
 
 def planted(old, new):
@@ -115,10 +140,10 @@ def planted(old, new):
     return SOURCE.replace(old, new)
 
 
-def test_clean_implementation_passes_every_segment_and_nothing_is_unobserved(reference, tmp_path):
-    rows = replayed(SOURCE, reference, tmp_path)
+def test_clean_implementation_passes_every_segment_and_nothing_is_unobserved(replayed):
+    rows = replayed(SOURCE)
     assert {row.tap: row.status for row in rows if row.status != "passed"} == {}
-    assert len(rows) == 15
+    assert len(rows) == 19
 
 
 def test_scenario_exercises_what_it_claims(reference):
@@ -129,28 +154,28 @@ def test_scenario_exercises_what_it_claims(reference):
 
 
 @pytest.mark.parametrize("name", BUGS)
-def test_planted_bug_fails_its_own_segment_first(name, reference, tmp_path):
+def test_planted_bug_fails_its_own_segment_first(name, replayed):
     old, new, tap, component = BUGS[name]
-    rows = replayed(planted(old, new), reference, tmp_path)
+    rows = replayed(planted(old, new))
     first = next(row for row in rows if row.status == "failed")
     assert (first.tap, first.component) == (tap, component)
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_benign_twin_fails_nothing(name, reference, tmp_path):
-    rows = replayed(planted(*TWINS[name]), reference, tmp_path)
+def test_benign_twin_fails_nothing(name, replayed):
+    rows = replayed(planted(*TWINS[name]))
     assert [row.tap for row in rows if row.status == "failed"] == []
 
 
-def test_two_bugs_at_once_are_both_named(reference, tmp_path):
+def test_two_bugs_at_once_are_both_named(replayed):
     source = planted(*BUGS["wrong gamma"][:2])
     old, new, *_ = BUGS["wrong Adam epsilon"]
-    rows = replayed(source.replace(old, new), reference, tmp_path)
-    assert [row.tap for row in rows if row.status == "failed"] == ["td_target", "params"]
+    rows = replayed(source.replace(old, new))
+    assert [row.tap for row in rows if row.status == "failed"] == ["td_target", "q_net_step"]
 
 
-def test_reference_replayed_against_itself_passes(reference):
-    tape, error = play(REFERENCE, CALL, reference)
-    assert error == ""
-    rows = compare_tapes(tape, reference, quantities_of("dqn", reference))
+def test_reference_replayed_against_itself_passes(reference, quantities, limits):
+    played = play(REFERENCE, CALL, reference=reference)
+    assert played.error == ""
+    rows = compare_tapes(played.tape, reference, quantities, limits)
     assert {row.status for row in rows} == {"passed"}

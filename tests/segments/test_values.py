@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.segments.modules import Modules
 from harness.segments.values import arrays_of, hand_on
 
 
@@ -69,11 +70,15 @@ def test_other_shape_keeps_the_callers_value():
     assert hand_on(own, {"": np.ones((3, 3))}) is own
 
 
-def test_module_is_loaded_in_place():
+def test_module_is_loaded_in_place_and_its_storage_stays():
+    modules = Modules({})
     module = torch.nn.Linear(2, 1)
-    wanted = {path: np.full_like(array, 7.0) for path, array in arrays_of(module).items()}
-    assert hand_on(module, wanted) is module
+    modules.register("q", module, None)
+    places = [p.data_ptr() for p in module.parameters()]
+    wanted = {path: np.full_like(array, 7.0) for path, array in modules.arrays("q").items()}
+    modules.load("q", wanted)
     assert all((p == 7).all() for p in module.parameters())
+    assert [p.data_ptr() for p in module.parameters()] == places
 
 
 def test_value_of_another_kind_is_refused():

@@ -47,15 +47,14 @@ def hints_of(failing: Sequence[Failing], context: Context | None = None) -> tupl
     """
     context = context or Context()
     fields = list(dict.fromkeys(one.field for one in failing))
-    if is_vector(fields[0]):
-        return _of_field(failing, fields[0], context)
-    if len(fields) == 1:
-        return _of_field(failing, fields[0], context)
-    return tuple(
-        f"{field}: {sentence}"
-        for field in fields[:MAX_FIELDS]
-        for sentence in _of_field([f for f in failing if f.field == field], field, context)
-    )
+    with np.errstate(all="ignore"):
+        if is_vector(fields[0]) or len(fields) == 1:
+            return _of_field(failing, fields[0], context)
+        return tuple(
+            f"{field}: {sentence}"
+            for field in fields[:MAX_FIELDS]
+            for sentence in _of_field([f for f in failing if f.field == field], field, context)
+        )
 
 
 def _of_field(failing: Sequence[Failing], field: str, context: Context) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def run_scenario(
     found: dict[str, Any] = {
         "scenario": scenario.name,
         "fixed": dict(scenario.fixed),
-        "actions": type(scenario.call().make_env().action_space).__name__,
+        "kind": _kind(scenario),
     }
     if error:
         return {**found, "refused": error}
@@ -108,19 +108,45 @@ def fitted(scenario: Scenario, sides: Sides, fallback: Mapping[str, Json]) -> tu
     """Return the scenario with every value that mine can express, and why it cannot begin, or "".
 
     Mine is begun, and ended at its first env step. What it refuses takes the value of `fallback`,
-    or its default, on both sides.
+    or its default, on both sides. One that fails to begin may not know schedules and words: it is
+    tried once more with those of the scenario replaced.
     """
     for _ in range(MAX_FIXED):
         tried = play(sides.mine, scenario.call(), policy=replace(sides.policy, stop_after=0))
         if tried.unsupported is None:
-            has_begun = tried.tape.env_steps > 0
-            return scenario, "" if has_begun else tried.error or "made no env step"
+            if tried.tape.env_steps > 0:
+                return scenario, ""
+            words = [n for n, v in scenario.hyperparameters.items() if isinstance(v, (str, dict))]
+            if not words or not tried.error:
+                return scenario, tried.error or "made no env step"
+            for name in words:
+                scenario = scenario.fixing(name, _plain_value(scenario, name, fallback))
+            continue
         name, _ = tried.unsupported
         if name in scenario.fixed:
             return scenario, tried.error
         value = 1 if name == "n_envs" else fallback.get(name)
         scenario = scenario.fixing(name, value)
     return scenario, "refuses too many hyperparameters"
+
+
+def _plain_value(scenario: Scenario, name: str, fallback: Mapping[str, Json]) -> Json:
+    """Return a value that is no schedule and no word: the comparison's, or the scenario's."""
+    value = fallback.get(name)
+    if value is not None and not isinstance(value, (str, dict)):
+        return value
+    own = scenario.hyperparameters[name]
+    if isinstance(own, dict):
+        return next(iter(own.values()))
+    _, _, number = str(own).partition("_")
+    return float(number) if number else None
+
+
+def _kind(scenario: Scenario) -> str:
+    """Return what a side must know to begin: kind of actions, dimensions of an observation."""
+    env = scenario.call().make_env()
+    shape = env.observation_space.shape or ()
+    return f"{type(env.action_space).__name__} actions, {len(shape)}-dimensional observations"
 
 
 @dataclass(frozen=True)
@@ -151,8 +177,7 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
     )
     computed = [quantity.name for quantity in quantities if quantity.is_computed]
     floors = {} if again.error else floors_of(recorded.tape, again.tape, computed)
-    is_whole = mine.tape.env_steps >= scenario.total_timesteps
-    n_common = min(mine.tape.env_steps, recorded.tape.env_steps) if is_whole else None
+    n_common = _common_env_steps(scenario, mine.tape.env_steps, recorded.tape.env_steps)
     limits = Limits(
         floors,
         frozenset(scenario.perturbed),
@@ -183,6 +208,18 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
         "floors_error": again.error,
         "choices": dict(mine.runtime.policy.choices),
     }
+
+
+def _common_env_steps(scenario: Scenario, mine: int, reference: int) -> int | None:
+    """Return up to which env step both sides are compared; None when mine ended too early.
+
+    Rounds may overrun what was asked for. Where schedules fall to 0 the last round is left out: a
+    clip range of 0 has ties, whose gradients right formulas break differently.
+    """
+    if mine < scenario.total_timesteps:
+        return None
+    has_schedule = any(isinstance(v, str) and "_" in v for v in scenario.hyperparameters.values())
+    return scenario.total_timesteps - 1 if has_schedule else min(mine, reference)
 
 
 def _best(trial: _Trial, mine: Played) -> tuple[Played, tuple[SegmentRow, ...]]:

@@ -74,7 +74,8 @@ def compare_tapes(
     rows = []
     for quantity in quantities:
         row = _row(mine, reference, quantity, limits)
-        if lacking and not quantity.counts and row.status in ("passed", "failed"):
+        needs_draws = not quantity.counts or quantity.follows_draws
+        if lacking and needs_draws and row.status in ("passed", "failed"):
             row = replace(row, status="unobserved", hints=(needed,))
         if not (quantity.is_silent and row.status != "failed"):
             rows.append(row)

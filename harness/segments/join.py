@@ -22,13 +22,13 @@ def joined(
 ) -> SegmentsResult:
     """Return the rows, events and draws of all scenarios together.
 
-    Mine that cannot begin a scenario with another kind of actions is not turned away as long as it
-    can begin one: what only the other exercises is then not exercised. One that begins a scenario
-    and not another of the same kind has failed.
+    Mine that cannot begin a scenario with other actions or observations is not turned away as long
+    as it can begin one: what only the other exercises is then not exercised. One that begins a
+    scenario and not another of the same kind has failed.
     """
     pairs = list(zip(asked, answers, strict=True))
     begun = [answer for answer in answers if "refused" not in answer]
-    kinds = {answer["actions"] for answer in begun if "actions" in answer}
+    kinds = {answer["kind"] for answer in begun if "rows" in answer}
     notes = tuple(note for scenario, answer in pairs for note in _notes(scenario, answer))
     reasons = [
         reason for scenario, answer in pairs for reason in _failures(scenario, answer, kinds)
@@ -128,7 +128,10 @@ def _draw_row(row: Mapping[str, Any], component: str, stage: str) -> DrawRow:
 def _notes(scenario: Scenario, answer: Mapping[str, Any]) -> Iterator[str]:
     where = f"scenario {scenario.name!r}"
     if "refused" in answer:
-        yield f"{where} left out: mine could not begin it: {_last_line(answer['refused'])}"
+        said = _last_line(answer["refused"])
+        yield f"{where} left out ({answer['kind']}): mine could not begin it: {said}"
+    if "mine_error" in answer:
+        yield f"{where} ({answer['kind']}): mine raised: {_last_line(answer['mine_error'])}"
     for name, value in answer.get("fixed", {}).items():
         yield (
             f"{where}: mine cannot vary {name}; both sides take {value!r} there, and what other "
@@ -147,13 +150,14 @@ def _failures(
     scenario: Scenario, answer: Mapping[str, Any], kinds: Collection[str]
 ) -> Iterator[str]:
     where = f"scenario {scenario.name!r}"
-    if "refused" in answer and answer["actions"] in kinds:
+    if "refused" in answer and answer["kind"] in kinds:
         yield f"{where}: mine raised: {answer['refused']}"
     if "failure" in answer:
         yield f"{where}: {answer['failure']}"
-    for role in ("reference", "mine"):
-        if answer.get(f"{role}_error"):
-            yield f"{where}: {role} raised: {answer[f'{role}_error']}"
+    if answer.get("reference_error"):
+        yield f"{where}: reference raised: {answer['reference_error']}"
+    if answer.get("mine_error") and (not kinds or answer["kind"] in kinds):
+        yield f"{where}: mine raised: {answer['mine_error']}"
     problems = answer.get("problems", ())
     if problems:
         yield f"{where}: {len(problems)} values could not be read, first: {problems[0]}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from harness.segments.quantities import ROUNDS
 from harness.segments.tape import Arrays, Slot
 from harness.segments.values import hand_on
 
@@ -36,6 +37,7 @@ class Optimisers:
         self._placed: list[Placed] = []
         self._before: list[torch.Tensor] = []
         self._kept_state: dict[str, Any] | None = None
+        self._round_at = -1
         self._own_rates: list[tuple[dict[str, Any], float]] = []
         self._made: dict[int, str] = {}
         self._rates: dict[int, tuple[torch.optim.Optimizer, list[str], list[float]]] = {}
@@ -75,6 +77,10 @@ class Optimisers:
         trained = [p for g in optimiser.param_groups for p in g["params"] if p.grad is not None]
         self._placed = [self._place(p) for p in trained]
         self._own_rates = []
+        here = runtime.boundary.env_steps
+        if here != self._round_at:
+            self._round_at = here
+            runtime.take(ROUNDS, (here, 0), {"": np.array(here)})
         is_extra = self._is_extra()
         self._kept_state = copy.deepcopy(optimiser.state_dict()) if is_extra else None
         for name, slot, group in self._groups():

@@ -17,6 +17,8 @@ _OWNED = (
     ("grad", "gradient-optimiser", "gradient"),
     ("step", "gradient-optimiser", "step"),
 )
+# At which env steps optimisers step at all: seen without any tap.
+ROUNDS = "update_rounds"
 # How often a thing happens is itself compared for these.
 COUNTED = ("updates",)
 
@@ -32,6 +34,7 @@ class Quantity:
         gathers: the stored tap whose rows it holds, or "".
         is_module: the parameters of a network.
         field_components: field -> where a difference in this field alone sits.
+        follows_draws: comparable only where every draw is handed on, though its events count.
         extra_component: where it sits that mine has more events; "": as always.
         is_computed: from taps alone, so that its rounding can be measured.
     """
@@ -46,6 +49,7 @@ class Quantity:
     gathers: str = ""
     is_module: bool = False
     field_components: Mapping[str, str] = field(default_factory=dict)
+    follows_draws: bool = False
     extra_component: str = ""
     is_computed: bool = True
 
@@ -61,15 +65,6 @@ def quantities_of(card: Card, reference: Tape) -> tuple[Quantity, ...]:
     return tuple(sorted(found, key=lambda quantity: STAGES.index(quantity.stage)))
 
 
-def of_untapped(mine: Tape) -> tuple[Quantity, ...]:
-    """Return what can be compared without taps: environments, and when optimisers step."""
-    del mine
-    return (
-        *_of_environment(),
-        Quantity("update_env_steps", "update-schedule", "sample", counts=True),
-    )
-
-
 def _of_environment() -> Iterator[Quantity]:
     yield Quantity(
         RESETS,
@@ -80,7 +75,8 @@ def _of_environment() -> Iterator[Quantity]:
         is_computed=False,
     )
     yield Quantity(ENV_RESULT, "env-interface", "collect", is_computed=False)
-    yield Quantity(ENV_ACTION, "action-scaling", "collect", counts=True)
+    yield Quantity(ENV_ACTION, "action-scaling", "collect", counts=True, follows_draws=True)
+    yield Quantity(ROUNDS, "update-schedule", "sample", counts=True, is_silent=True)
 
 
 def _of_tap(row: TapRow) -> Quantity:
@@ -91,6 +87,7 @@ def _of_tap(row: TapRow) -> Quantity:
         is_random=row.role == "source",
         is_computed=row.role == "check" and row.shape != "module",
         counts=row.counts,
+        follows_draws=row.counts,
         is_optional=row.is_optional,
         gathers=row.gathers,
         is_module=row.shape == "module",

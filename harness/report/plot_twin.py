@@ -48,7 +48,8 @@ def twin_run(twin: TwinRow) -> Figure:
     panel.fill_between(env_steps, edge, np.maximum(band, edge), color=colour, alpha=0.16, lw=0)
     panel.plot(env_steps, np.maximum(band, edge), color=colour, ls=LINES["reference"], lw=1.6)
     dots = "." if len(env_steps) < 2 else ""
-    panel.plot(env_steps, np.maximum(distance, edge), color=COLOURS["mine"], lw=1.8, marker=dots)
+    line: dict[str, Any] = {"color": COLOURS["mine"], "lw": 1.8, "marker": dots, "clip_on": False}
+    panel.plot(env_steps, np.maximum(distance, edge), **line)
     if twin.status == "departed":
         panel.axvline(twin.env_step, color=ONSET_COLOUR, lw=1.4, ls=":")
     _axes(panel, twin, edge)
@@ -85,11 +86,17 @@ def _axes(panel: Axes, twin: TwinRow, edge: float) -> None:
     panel.set_ylabel("distance (shares of the scale)")
 
 
+def _distance_label(twin: TwinRow) -> str:
+    """Return what the line of mine is called; one that lies on the edge throughout says so."""
+    is_equal = all(point[1] == 0 for point in twin.course)
+    return f"mine's distance from the reference{' (0 throughout)' if is_equal else ''}"
+
+
 def _handles(twin: TwinRow) -> list[Any]:
     """Return legend entries for exactly what is drawn."""
     colour = COLOURS["reference"]
     handles: list[Any] = [
-        Line2D([], [], color=COLOURS["mine"], lw=1.8, label="mine's distance from the reference"),
+        Line2D([], [], color=COLOURS["mine"], lw=1.8, label=_distance_label(twin)),
         Line2D([], [], color=colour, ls=LINES["reference"], lw=1.6, label="edge of the band"),
         Patch(color=colour, alpha=0.25, label="band of nudged reference runs"),
     ]

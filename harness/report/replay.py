@@ -28,6 +28,7 @@ NOT_EXERCISED = "not exercised"
 # A numbered line of source, as the localiser keeps it: the number, two spaces, the code.
 _NUMBERED = re.compile(r"(\s*\d+)  (.*)", re.DOTALL)
 TAB = 4  # columns
+WIDE = 0.01  # share of the scale; a band wider than this shows only large differences
 
 
 @dataclass(frozen=True)
@@ -312,7 +313,7 @@ def twin_sentence(twin: TwinRow) -> str:
     length = f"{words.counted(twin.updates, 'update')}, {words.steps(twin.env_steps)} env steps"
     if twin.status == "inside":
         kept = f"all {twin.n_quantities} quantities stay" if twin.n_quantities else "it stays"
-        said = f"{who}: over {length}, {kept} in the band of nudged reference runs"
+        said = f"{who}: over {length}, {kept} in the band of nudged reference runs{_near(twin)}"
     else:
         when = first_seen(twin.update, twin.env_step)
         said = (
@@ -321,3 +322,16 @@ def twin_sentence(twin: TwinRow) -> str:
             f"{words.number(twin.band, 3)} at most; compared: {length}"
         )
     return f"{said}; {twin.detail}" if twin.detail else said
+
+
+def _near(twin: TwinRow) -> str:
+    """Return how near mine stays, and from when on the band says little."""
+    if not twin.course:
+        return ""
+    largest = max(distance for _, distance, _ in twin.course)
+    near = f"at most {words.number(largest, 2)} of the scale away" if largest else "exactly equal"
+    wide = next((step for step, _, band in twin.course if not band <= WIDE), None)
+    if wide is None:
+        return f" ({near})"
+    width = f"the band is wider than {words.percent(WIDE)} of the scale"
+    return f" ({near}; {width} from env step {words.steps(wide)} on)"

@@ -142,7 +142,7 @@ def test_drawn_says_both_estimates_p_and_n_or_the_reason():
 def test_twin_sentence_of_every_status():
     assert replay.twin_sentence(rows.INSIDE) == (
         "CartPole-v1, seed 0: inside: over 12,000 updates, 50,000 env steps, all 9 quantities "
-        "stay in the band of nudged reference runs"
+        "stay in the band of nudged reference runs (at most 3.2e-07 of the scale away)"
     )
     assert replay.twin_sentence(rows.DEPARTED) == (
         "Acrobot-v1, seed 0: DEPARTED after 812 updates, 21,624 env steps: q_net_step "
@@ -161,4 +161,11 @@ def test_draw_group_in_which_no_test_could_reject_does_not_say_that_none_differs
     assert group.said == (
         "rows: 1 feature looked at, nothing could be shown; smallest detectable: unknown, these "
         "are few draws; 1 feature with too few differing draws to tell"
+    )
+
+
+def test_twin_sentence_of_an_equal_run_says_so_and_from_when_on_the_band_says_little():
+    twin = replace(rows.INSIDE, course=((100, 0.0, 1e-6), (1200, 0.0, 0.02), (1300, 0.0, 3.0)))
+    assert replay.twin_sentence(twin).endswith(
+        "(exactly equal; the band is wider than 1 % of the scale from env step 1,200 on)"
     )

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.children import Children
 from harness.judgement import SegmentsResult
 from harness.records import Json, SideSpec
 from harness.segments.join import joined
@@ -67,46 +64,31 @@ def run_segments(
         fallback: hyperparameter -> value to take where mine refuses that of the scenario.
         jobs: scenarios run side by side.
     """
+    children = Children()
 
     def run(scenario: Scenario) -> dict[str, Any]:
         sides = {"mine": asdict(mine), "reference": asdict(reference)}
         request = {**sides, "scenario": asdict(scenario), "fallback": dict(fallback)}
-        return run_child("harness.segments.child", request, time_limit_s=TIME_LIMIT_S)
+        return run_child(children, "harness.segments.child", request, time_limit_s=TIME_LIMIT_S)
 
-    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        answers = list(pool.map(run, scenarios()[algo]))
+    answers = children.side_by_side(run, scenarios()[algo], jobs=jobs)
     return joined(algo, scenarios()[algo], answers)
 
 
-def run_child(module: str, request: Mapping[str, Any], *, time_limit_s: float) -> dict[str, Any]:
+def run_child(
+    children: Children, module: str, request: Mapping[str, Any], *, time_limit_s: float
+) -> dict[str, Any]:
     """Return the answer of one child process; {"failure": why} when it gave none."""
-    with tempfile.TemporaryDirectory(prefix="segments-") as folder:
+    with tempfile.TemporaryDirectory(prefix="segments-", ignore_cleanup_errors=True) as folder:
         asked, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
         asked.write_text(json.dumps(request), encoding="utf-8")
-        failure = _run(module, asked, answer, time_limit_s)
-        if failure:
-            return {"failure": failure}
-        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-        return found
-
-
-def _run(module: str, asked: Path, answer: Path, time_limit_s: float) -> str:
-    """Run the child; return why there is no answer, or "" when there is one."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, str(asked), str(answer)],
-            cwd=asked.parent,
-            env={**os.environ, **CHILD_ENVIRONMENT, "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=time_limit_s,
-            check=False,
+        code, words = children.ask(
+            module, (asked, answer), environment=CHILD_ENVIRONMENT, time_limit_s=time_limit_s
         )
-    except subprocess.TimeoutExpired:
-        return f"the scenario did not end within {time_limit_s:.0f} s"
-    if not answer.is_file():
-        tail = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
-        return f"the scenario's process ended with exit code {done.returncode}: {tail[0][:200]}"
-    return ""
+        if answer.is_file() and code is not None:
+            found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+            return found
+    if code is None:
+        return {"failure": f"it did not end within {time_limit_s:,.0f} s"}
+    said = words.strip().splitlines()[-1:] or ["no output"]
+    return {"failure": f"its process ended with exit code {code}: {said[0][:200]}"}

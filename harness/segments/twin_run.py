@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.children import Children
 from harness.codec import from_plain
 from harness.judgement import SegmentRow, TwinRow
 from harness.records import STAGES, EnvPlan, Json, SideSpec
@@ -34,9 +35,12 @@ from harness.stats.drift import (
 TWIN_SCHEMA = 1
 # Nudged runs of the reference that span the band.
 N_NUDGES = 2
-# A training run of the easy tier takes a minute here; hooks and records make it slower.
-TIME_LIMIT_S = 3600.0
+# A training run of the easy tier takes a minute here; hooks and records make it slower. Whoever
+# follows the record gets so many times its duration, and never less than the second number.
+TIME_LIMIT_S, TIMES_RECORD, LEAST_S = 3600.0, 10.0, 120.0
 COURSE_POINTS = 200
+# What a child runs.
+MODULE = "harness.segments.twin_child"
 # Env steps repeated piece by piece before a departure, at least.
 WINDOW = 20
 
@@ -75,11 +79,22 @@ class TwinTask:
         return asdict(call)
 
 
+@dataclass(frozen=True)
+class _Room:
+    """Where children work and how long one may take; settles_at: env step of the first update."""
+
+    folder: Path
+    children: Children
+    time_limit_s: float = TIME_LIMIT_S
+    settles_at: int = 0
+
+
 def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
     """Return how mine did under the reference's draws; never raises for what a side does."""
     base = TwinRow(task.plan.env_id, task.seed, "not run")
     with tempfile.TemporaryDirectory(prefix="twin-") as folder:
-        record = _child(task, Path(folder), "record")
+        room, started_s = _Room(Path(folder), Children()), time.monotonic()
+        record = _child(task, room, "record")
         problem = _problem("reference", record)
         if problem:
             return replace(base, detail=problem)
@@ -87,19 +102,11 @@ def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
             ("mine", None),
             *((f"nudged {k}", k) for k in range(1, N_NUDGES + 1)),
         ]
-        with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-            answers = list(
-                pool.map(
-                    lambda one: _child(
-                        task,
-                        Path(folder),
-                        "follow",
-                        nudge_seed=one[1],
-                        settles_at=record["first_update"],
-                    ),
-                    followers,
-                )
-            )
+        patience_s = max(LEAST_S, TIMES_RECORD * (time.monotonic() - started_s))
+        room = replace(room, time_limit_s=patience_s, settles_at=record["first_update"])
+        answers = room.children.side_by_side(
+            lambda one: _child(task, room, "follow", nudge_seed=one[1]), followers, jobs=jobs
+        )
         for (role, _), answer in zip(followers, answers, strict=True):
             problem = _problem(role, answer)
             if problem:
@@ -112,26 +119,21 @@ def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
 
 
 def _child(
-    task: TwinTask,
-    folder: Path,
-    what: str,
-    *,
-    nudge_seed: int | None = None,
-    settles_at: int = 0,
+    task: TwinTask, room: _Room, what: str, *, nudge_seed: int | None = None
 ) -> dict[str, Any]:
     is_mine = what == "follow" and nudge_seed is None
     request = {
         "task": what,
         "side": asdict(task.mine if is_mine else task.reference),
         "call": task.call,
-        "record": str(folder / "record.tape"),
+        "record": str(room.folder / "record.tape"),
         "also": task.handed_on,
         "choices": dict(task.choices) if is_mine else {},
         "nudge_seed": nudge_seed,
-        "settles_at": settles_at,
-        "distances": str(folder / _file_of(nudge_seed)),
+        "settles_at": room.settles_at,
+        "distances": str(room.folder / _file_of(nudge_seed)),
     }
-    return run_child("harness.segments.twin_child", request, time_limit_s=TIME_LIMIT_S)
+    return run_child(room.children, MODULE, request, time_limit_s=room.time_limit_s)
 
 
 def _file_of(nudge_seed: int | None) -> str:
@@ -281,7 +283,7 @@ def _in_pieces(task: TwinTask, row: TwinRow, mine: Columns) -> TwinRow:
         "choices": dict(task.choices),
         "window": [max(first, 0), row.env_step],
     }
-    answer = run_child("harness.segments.twin_child", request, time_limit_s=TIME_LIMIT_S)
+    answer = run_child(Children(), MODULE, request, time_limit_s=TIME_LIMIT_S)
     if answer.get("failure") or answer.get("error"):
         return row
     rows = from_plain(tuple[SegmentRow, ...], answer["rows"])

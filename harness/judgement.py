@@ -224,6 +224,7 @@ class TwinRow:
         course: (env step, distance, band) of that quantity, or of the parameters, thinned for a plot.
         segments: failing stretches when the run was repeated piece by piece around the departure.
         detail: one sentence, or "".
+        is_invalid: not run because mine or the reference failed in it.
     """
 
     env_id: str
@@ -243,6 +244,7 @@ class TwinRow:
     detail: str = ""
     mine_place: str = ""
     reference_place: str = ""
+    is_invalid: bool = False
     waived: str = ""
 
 

@@ -64,9 +64,10 @@ def deterministic_divergence(spec: ComparisonSpec, gathered: Gathered) -> bool:
 def is_settled(spec: ComparisonSpec, gathered: Gathered) -> bool:
     """Return whether what is known before the training leaves nothing to be trained for.
 
-    Something differs, or a scenario could not be compared: then a side has to be put right first.
+    Something differs, or a side failed in what was asked: then it has to be put right first.
     """
-    return gathered.segments.is_invalid or deterministic_divergence(spec, gathered)
+    is_invalid = gathered.segments.is_invalid or any(row.is_invalid for row in gathered.twins)
+    return is_invalid or deterministic_divergence(spec, gathered)
 
 
 def compared_so_far(spec: ComparisonSpec, gathered: Gathered) -> Compared:

@@ -28,6 +28,11 @@ def summarise(
         differences(compared),
         waiver_failures=failures(compared.waivers),
         invalid_segments=_invalid(compared.segments),
+        invalid_twins=tuple(
+            f"{row.env_id}: {' '.join(row.detail.split())}"
+            for row in compared.twins
+            if row.is_invalid
+        ),
         failed_runs=tuple(
             f"{one.role}, {one.env_id}, seed {one.seed}: {record.outcome.value}: {record.message}"
             for one, record in gathered.records.items()

@@ -97,7 +97,7 @@ def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
         record = _child(task, room, "record")
         problem = _problem("reference", record)
         if problem:
-            return replace(base, detail=problem)
+            return replace(base, detail=problem, is_invalid=True)
         followers = [
             ("mine", None),
             *((f"nudged {k}", k) for k in range(1, N_NUDGES + 1)),
@@ -110,7 +110,7 @@ def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
         for (role, _), answer in zip(followers, answers, strict=True):
             problem = _problem(role, answer)
             if problem:
-                return replace(base, detail=problem)
+                return replace(base, detail=problem, is_invalid=True)
         runs = [_columns(Path(folder) / _file_of(nudge)) for _, nudge in followers]
     found = _judged(task, base, record, answers[0], runs)
     if found.status != "departed":

@@ -24,6 +24,7 @@ class EvidenceSummary:
         rejected: learning-curve or metric-trace tests rejected at their adjusted level.
         failed_runs: runs that ended without a usable trace.
         invalid_segments: why a scenario says nothing: a side failed in it, or was not readable.
+        invalid_twins: why a whole run under the reference's draws says nothing: likewise.
         unobserved: environments or sides of which nothing could be compared.
         equivalent_envs, not_equivalent_envs: environments whose endpoints were all, or not all,
             shown to be inside the margin at this look.
@@ -39,6 +40,7 @@ class EvidenceSummary:
     rejected: tuple[str, ...] = ()
     failed_runs: tuple[str, ...] = ()
     invalid_segments: tuple[str, ...] = ()
+    invalid_twins: tuple[str, ...] = ()
     unobserved: tuple[str, ...] = ()
     equivalent_envs: tuple[str, ...] = ()
     not_equivalent_envs: tuple[str, ...] = ()
@@ -102,6 +104,7 @@ RULES: tuple[Rule, ...] = (
     Rule("diverged", "", "a test rejects at its adjusted level", lambda e: e.rejected),
     Rule("invalid", "", "a run left no usable trace", lambda e: e.failed_runs),
     Rule("invalid", "", "a scenario could not be compared", lambda e: e.invalid_segments),
+    Rule("invalid", "", "a whole run under the same draws failed", lambda e: e.invalid_twins),
     Rule("invalid", "", "something could not be observed", lambda e: e.unobserved),
     Rule("diverged", "", "a declared deviation does not hold", lambda e: e.waiver_failures),
     Rule("parity", "numerical", "numerically the same", _numerical_parity),

@@ -169,3 +169,19 @@ def test_runs_that_failed_keep_numerical_parity_from_hiding_them():
     lost = first._replace(seed=2)
     records = {**known.records, lost: RunRecord(known.records[first].spec, Outcome.CRASHED, "x")}
     assert made.judged(made.spec(), records=records, drop=(("mine", 2),)).verdict == "invalid"
+
+
+def test_side_that_failed_in_a_twin_run_is_invalid_and_nothing_is_trained_for_it():
+    broken = made.twin("not run", detail="mine raised: a\n  b", is_invalid=True)
+    judgement = made.judged(made.spec(), twins=(broken,))
+    assert judgement.verdict == "invalid"
+    (reason,) = judgement.reasons
+    assert reason == "a whole run under the same draws failed: CartPole-v1: mine raised: a b"
+    assert is_settled(made.spec(), made.gathered(made.spec(), twins=(broken,)))
+
+
+def test_twin_run_that_lacks_taps_is_a_gap_and_not_invalid():
+    lacking = made.twin("not run", detail="needs the tap rows")
+    judgement = made.judged(made.spec(), twins=(lacking,))
+    assert judgement.verdict == "inconclusive"
+    assert not is_settled(made.spec(), made.gathered(made.spec(), twins=(lacking,)))

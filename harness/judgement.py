@@ -221,7 +221,7 @@ class TwinRow:
         env_steps, updates: compared. n_quantities: compared at every update.
         quantity, component: what left its band first. update, env_step: when. size: its distance
             from the reference then, in shares of its scale. band: what nudged reference runs allow.
-        course: (env step, distance, band) of that quantity, or of the parameters, thinned for a plot.
+        course: (env step, distance, band) of that quantity, or of the parameters, thinned to plot.
         segments: failing stretches when the run was repeated piece by piece around the departure.
         detail: one sentence, or "".
         is_invalid: not run because mine or the reference failed in it.

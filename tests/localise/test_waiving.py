@@ -1,6 +1,7 @@
 import pytest
 
 from harness.judgement import (
+    DrawRow,
     EndpointTest,
     EnvJudgement,
     FactRow,
@@ -8,12 +9,15 @@ from harness.judgement import (
     MetricTest,
     SanityRow,
     SegmentRow,
+    TwinRow,
 )
 from harness.localise.waiving import (
+    checked_draws,
     checked_fact,
     checked_metrics,
     checked_sanity,
     checked_segment,
+    checked_twin,
 )
 from harness.waiver import Checked
 
@@ -98,3 +102,38 @@ def test_metric_that_is_not_significant_shows_no_agreement(is_equivalent, curve)
         "loss": Checked("trace", "loss", ENV, "undecided"),
         "grad_norm": Checked("trace", "grad_norm", ENV, "differs"),
     }
+
+
+def drawn(source, *, is_rejected):
+    return DrawRow(source, "sampling", "sample", "mean", 9, 0.5, is_rejected, 0.1, 0.2)
+
+
+def test_draws_of_one_source_are_one_quantity_that_a_test_cannot_show_to_agree():
+    rows = [
+        drawn("rows", is_rejected=False),
+        drawn("action", is_rejected=False),
+        drawn("action", is_rejected=True),
+    ]
+    assert checked_draws(rows, [ENV]) == {
+        "rows": (Checked("draw", "rows", ENV, "undecided"),),
+        "action": (Checked("draw", "action", ENV, "differs"),),
+    }
+
+
+def test_twin_that_stayed_inside_agrees_in_every_quantity():
+    assert checked_twin(TwinRow(ENV, 0, "inside"), ["a", "b"]) == (
+        Checked("twin", "a", ENV, "agrees"),
+        Checked("twin", "b", ENV, "agrees"),
+    )
+
+
+def test_twin_that_departed_differs_with_the_stretches_that_failed_then():
+    row = TwinRow(ENV, 0, "departed", quantity="loss", segments=(segment("failed"),))
+    assert checked_twin(row, ["a"]) == (
+        Checked("twin", "loss", ENV, "differs"),
+        Checked("segment", "transition", ENV, "differs"),
+    )
+
+
+def test_twin_that_was_not_run_says_nothing():
+    assert checked_twin(TwinRow(ENV, 0, "not run"), ["a"]) == ()

@@ -88,3 +88,39 @@ def test_look_next_when_no_difference_could_be_shown_says_which_level_was_missed
 def test_look_next_when_only_a_difference_is_open_asks_for_no_seeds():
     env = replace(samples.env("CartPole-v1", n=5), smallest_p=0.001, alpha_per_test=0.025)
     assert advised("inconclusive", envs=[env]) == ()
+
+
+def test_headline_of_numerical_parity_says_what_agrees():
+    text = words.headline(
+        Decision("parity", "numerical", ()),
+        mine="mine.py:side",
+        reference="sb3",
+        envs=[samples.env("CartPole-v1")],
+        findings=(),
+    )
+    assert text == (
+        "mine.py:side is numerically the same as sb3: every stretch of code, every draw, "
+        "and whole runs on CartPole-v1 agree"
+    )
+
+
+def test_divergence_by_a_waiver_alone_has_no_place_but_its_reason():
+    assert said("diverged", reasons=("waiver of 'x': remove it",)).endswith(
+        "do not agree as declared: waiver of 'x': remove it"
+    )
+    decision = Decision("diverged", "", ("waiver of 'x': remove it",))
+    assert words.look_next(decision, envs=(), findings=(), runs=()) == decision.reasons
+
+
+def test_look_next_of_invalid_without_runs_gives_its_reasons():
+    decision = Decision("invalid", "", ("scenario 'base': mine raised", "b", "c", "d"))
+    assert words.look_next(decision, envs=(), findings=(), runs=()) == decision.reasons[:3]
+
+
+def test_look_next_of_inconclusive_begins_with_what_numerical_parity_lacks():
+    parts = {"endpoints": samples.endpoints(is_equivalent=False, seeds_for_parity=12)}
+    env = samples.env("CartPole-v1", outcome="inconclusive", n=5, **parts)
+    decision = Decision("inconclusive", "", ())
+    lines = words.look_next(decision, envs=[env], findings=(), runs=(), gaps=("add the tap rows",))
+    assert lines[0] == "for numerical parity: add the tap rows"
+    assert "go on with --seeds 12" in lines[1]

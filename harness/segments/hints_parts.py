@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.segments.hints_base import FIT, Context, Floats, Pair, either, explains, is_vector
-from harness.segments.hints_factor import factor_names, listed
+from harness.segments.hints_factor import factor, factor_names, listed
 
 # Elements that a multiple must explain, in all and in each event where it may differ by event.
 MIN_ELEMENTS = 8
 MIN_IN_EVENT = 4
 # Terms that are named when several fit.
 MAX_TERMS = 3
+# What is no term of a sum: counts, rates, and what comes before or after the values themselves.
+NO_TERMS = ("_grad", "_step", "_after", "_updates", "_learning_rate", "_inputs", "_outputs")
 # Multiples of events are one constant when they differ by no more than this share.
 SAME = 1e-3
 
@@ -24,7 +26,7 @@ def term(pairs: Sequence[Pair], context: Context) -> str:
     Two forms: all but one term agrees (the difference is c times a quantity), or all but one term
     is scaled (mine less a quantity is c times the reference less it).
     """
-    if context.tap.endswith(("grad", "step", "params")):
+    if context.tap.endswith(("grad", "step", "params")) or factor(pairs, context):
         return ""
     found = []
     for name, columns in _beside(pairs, context):
@@ -36,8 +38,11 @@ def term(pairs: Sequence[Pair], context: Context) -> str:
 def _beside(pairs: Sequence[Pair], context: Context) -> Iterator[tuple[str, list[Floats]]]:
     """Yield every quantity that has as many elements at each of the places, with its arrays."""
     for tap, events in context.reference.events.items():
-        is_later = tap.endswith(("_grad", "_step", "_after", "_updates"))
-        if tap == context.tap or is_later or not all(pair.slot in events for pair in pairs):
+        if (
+            tap == context.tap
+            or tap.endswith(NO_TERMS)
+            or not all(pair.slot in events for pair in pairs)
+        ):
             continue
         for field in events[pairs[0].slot].arrays:
             arrays = [events[pair.slot].arrays.get(field) for pair in pairs]

@@ -72,7 +72,7 @@ def test_noise_gives_no_hint():
     assert hints(small, others=batch) == ()
 
 
-@pytest.mark.parametrize("factor", [0.94, 0.51, 1.97, 1 / 15])
+@pytest.mark.parametrize("factor", [0.94123, 0.51234, 1.97654, 1 / 15.3])
 def test_factor_beside_a_named_one_is_given_without_a_name(factor):
     found = hints(each(lambda x: factor * x), others={"batch": BATCH})
     assert found == (f"constant factor {factor:.6g}",)

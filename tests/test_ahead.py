@@ -1,0 +1,170 @@
+"""What is asked before the training: kept answers, sides without taps, draws that mine lacks."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness import ahead
+from harness.judgement import SegmentsResult, TwinRow
+from harness.preflight import PreflightResult, PreflightRun
+from harness.records import Outcome
+from harness.store.store import Store
+from tests.judge import evidence as made
+from tests.judge.evidence import ENV
+
+NO_TAPS = "def side(call):\n    pass\n"
+TAPPED = "from harness.tap import tap\ndef side(call):\n    tap('loss', 1.0)\n"
+
+
+@pytest.fixture
+def spec(tmp_path):
+    """A comparison of two tapped files."""
+    file = tmp_path / "side.py"
+    file.write_text(TAPPED)
+    known = made.spec()
+    sides = {"mine": known.mine, "reference": known.reference}
+    return replace(known, **{role: replace(one, file=str(file)) for role, one in sides.items()})
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "results")
+
+
+def counted(monkeypatch, where, name, answer):
+    """Replace a question by a fixed answer; returns the list of its calls."""
+    calls = []
+
+    def ask(*given, **named):
+        calls.append((given, named))
+        return answer
+
+    monkeypatch.setattr(where, name, ask)
+    return calls
+
+
+def test_segments_are_asked_once_and_then_kept(spec, store, monkeypatch):
+    calls = counted(monkeypatch, ahead, "run_segments", made.segments())
+    first = ahead.segments_of(spec, store, jobs=1)
+    assert ahead.segments_of(spec, store, jobs=1) == first == made.segments()
+    assert len(calls) == 1
+
+
+def test_segments_of_a_side_that_failed_are_asked_again(spec, store, monkeypatch):
+    broken = SegmentsResult(reason="killed", is_invalid=True)
+    calls = counted(monkeypatch, ahead, "run_segments", broken)
+    for _ in range(2):
+        assert ahead.segments_of(spec, store, jobs=1) == broken
+    assert len(calls) == 2
+
+
+def test_segments_are_asked_again_when_mine_changes(spec, store, monkeypatch):
+    calls = counted(monkeypatch, ahead, "run_segments", made.segments())
+    ahead.segments_of(spec, store, jobs=1)
+    edited = replace(spec, mine=replace(spec.mine, source_digest="1" * 64))
+    ahead.segments_of(edited, store, jobs=1)
+    assert len(calls) == 2
+
+
+def test_side_without_taps_is_told_what_taps_would_buy(spec, store, tmp_path, monkeypatch):
+    calls = counted(monkeypatch, ahead, "run_segments", made.segments())
+    bare = tmp_path / "bare.py"
+    bare.write_text(NO_TAPS)
+    found = ahead.segments_of(replace(spec, mine=replace(spec.mine, file=str(bare))), store, jobs=1)
+    assert calls == []
+    assert found.reason == "not tested alone: mine has no taps"
+    assert not found.is_invalid
+    (note,) = found.notes
+    assert "td_target (bootstrapping-termination)" in note
+    assert "rows (sampling)" in note
+
+
+def test_library_without_a_tap_map_has_no_taps(spec, store):
+    library = replace(spec.reference, file=None, module="somewhere")
+    found = ahead.segments_of(replace(spec, reference=library), store, jobs=1)
+    assert found.reason == "not tested alone: reference has no taps"
+
+
+def test_algorithm_without_scenarios_says_so(spec, store, monkeypatch):
+    monkeypatch.setattr(ahead, "scenarios", dict)
+    assert "no exposing scenario for dqn" in ahead.segments_of(spec, store, jobs=1).reason
+
+
+@pytest.fixture
+def twin_run(monkeypatch):
+    from harness.segments import twin_run
+
+    answers = [made.twin()]
+    calls = []
+
+    def ask(task, *, jobs):
+        calls.append(task)
+        return answers[0]
+
+    monkeypatch.setattr(twin_run, "run_twin", ask)
+    return calls, answers
+
+
+def test_twin_run_is_kept_by_what_can_change_it(spec, store, twin_run):
+    calls, _ = twin_run
+    ask = {"jobs": 1}
+    for _ in range(2):
+        assert ahead.twin_of(spec, store, spec.envs[0], made.segments(), **ask) == made.twin()
+    assert len(calls) == 1
+    assert (calls[0].seed, calls[0].handed_on) == (0, ())
+    chosen = made.segments(choices={"q_net": 1})
+    ahead.twin_of(spec, store, spec.envs[0], chosen, **ask)
+    assert calls[1].choices == {"q_net": 1}
+    longer = replace(spec.envs[0], total_timesteps=9_999)
+    ahead.twin_of(spec, store, longer, made.segments(), **ask)
+    assert len(calls) == 3
+
+
+def test_twin_run_that_failed_is_asked_again(spec, store, twin_run):
+    calls, answers = twin_run
+    answers[0] = made.twin("not run", detail="killed")
+    for _ in range(2):
+        ahead.twin_of(spec, store, spec.envs[0], made.segments(), jobs=1)
+    assert len(calls) == 2
+
+
+def test_minibatch_is_handed_on_where_mine_does_not_tap_its_rows(spec, store, twin_run):
+    found = made.segments(made.segment("rows", "unobserved"))
+    ahead.twin_of(spec, store, spec.envs[0], found, jobs=1)
+    assert twin_run[0][0].handed_on == ("batch",)
+
+
+def test_twin_run_needs_every_draw_of_mine(spec, store, twin_run):
+    found = made.segments(made.segment("action", "unobserved"), made.segment("q_net", "unobserved"))
+    row = ahead.twin_of(spec, store, spec.envs[0], found, jobs=1)
+    assert row == TwinRow(ENV, 0, "not run", detail="needs the taps q_net, action")
+    assert twin_run[0] == []
+
+
+def test_nothing_replayed_means_no_twin_run(spec, store):
+    assert ahead.twin_of(spec, store, spec.envs[0], SegmentsResult(), jobs=1) is None
+
+
+def begun(outcome=Outcome.DONE):
+    return PreflightResult((PreflightRun("mine", ENV, 0, outcome),), 0.5)
+
+
+@pytest.mark.parametrize(("outcome", "n"), [(Outcome.DONE, 1), (Outcome.HUNG, 2)])
+def test_preflight_is_kept_when_every_run_was_seen(spec, store, monkeypatch, outcome, n):
+    calls = counted(monkeypatch, ahead, "preflight", begun(outcome))
+    for _ in range(2):
+        ahead.preflight_of(spec, store, jobs=1)
+    assert len(calls) == n
+    runs = calls[0][0][0]
+    assert [(role, run.seed) for role, run in runs] == [
+        ("mine", 0),
+        ("reference", 0),
+        ("reference", 1),
+    ]
+
+
+def test_stored_answers_are_given_back_and_absent_ones_are_empty():
+    questions = ahead.asked_before({})
+    assert questions.preflight() == PreflightResult()
+    assert questions.segments() == SegmentsResult()
+    assert questions.twin(made.spec().envs[0], SegmentsResult()) is None

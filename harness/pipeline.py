@@ -165,7 +165,8 @@ def _ahead(
     """
     course.preflight = questions.preflight()
     _check_supported(spec, course.preflight)
-    yield (stages.facts_line(judge.compared_so_far(spec, course.gathered).facts),)
+    facts = judge.compared_so_far(spec, course.gathered).facts
+    yield (*stages.beginning_lines(course.preflight.runs), stages.facts_line(facts))
     course.segments = questions.segments()
     segments = judge.compared_so_far(spec, course.gathered).segments
     yield (stages.segments_line(segments.rows, segments.reason), stages.draws_line(segments.draws))

@@ -27,6 +27,10 @@ class PreflightRun:
     seconds: float = 0.0
 
 
+# A side's own doing that another attempt would repeat; a long pause or a lost process is not.
+FAILED_OUTCOMES = frozenset({Outcome.CRASHED, Outcome.EXITED})
+
+
 @dataclass(frozen=True)
 class PreflightResult:
     """What both sides really use, seen before anything trains."""
@@ -41,3 +45,8 @@ class PreflightResult:
             for run in self.runs
             if (run.role, run.env_id) == (role, env_id) and run.outcome is Outcome.DONE
         }
+
+    @property
+    def failed(self) -> tuple[PreflightRun, ...]:
+        """Runs that the side itself ended before its first updates."""
+        return tuple(run for run in self.runs if run.outcome in FAILED_OUTCOMES)

@@ -66,8 +66,9 @@ def is_settled(spec: ComparisonSpec, gathered: Gathered) -> bool:
 
     Something differs, or a side failed in what was asked: then it has to be put right first.
     """
-    is_invalid = gathered.segments.is_invalid or any(row.is_invalid for row in gathered.twins)
-    return is_invalid or deterministic_divergence(spec, gathered)
+    has_failed = gathered.segments.is_invalid or bool(gathered.preflight.failed)
+    has_failed = has_failed or any(row.is_invalid for row in gathered.twins)
+    return has_failed or deterministic_divergence(spec, gathered)
 
 
 def compared_so_far(spec: ComparisonSpec, gathered: Gathered) -> Compared:

@@ -33,6 +33,10 @@ def summarise(
             for row in compared.twins
             if row.is_invalid
         ),
+        failed_beginnings=tuple(
+            f"{run.role}, {run.env_id}, seed {run.seed}: {run.outcome.value}: {run.message}"
+            for run in gathered.preflight.failed
+        ),
         failed_runs=tuple(
             f"{one.role}, {one.env_id}, seed {one.seed}: {record.outcome.value}: {record.message}"
             for one, record in gathered.records.items()

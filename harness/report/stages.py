@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.judgement import DrawRow, FactRow, SegmentRow, TwinRow
+from harness.preflight import PreflightRun
+from harness.records import Outcome
 from harness.report import replay, words
 from harness.report.summary import fact_groups
 from harness.waiver import FAILING, WaiverRow
 
 MAX_NAMES = 6  # names in one line; the report holds them all
+
+
+def beginning_lines(runs: Sequence[PreflightRun]) -> tuple[str, ...]:
+    """Return one line per run of the pre-flight that gave no facts, and why.
+
+    >>> beginning_lines([PreflightRun("mine", "X-v0", 0, Outcome.CRASHED, "ValueError: no")])
+    ('pre-flight: mine, X-v0, seed 0: crashed with an exception: ValueError: no',)
+    """
+    return tuple(
+        f"pre-flight: {run.role}, {run.env_id}, seed {run.seed}: "
+        f"{words.OUTCOMES[run.outcome.value]}: {' '.join(run.message.split())}"
+        for run in runs
+        if run.outcome is not Outcome.DONE
+    )
 
 
 def facts_line(facts: Sequence[FactRow]) -> str:
@@ -18,6 +34,8 @@ def facts_line(facts: Sequence[FactRow]) -> str:
     >>> facts_line([FactRow("net_arch", "X-v0", "network-architecture", "[8]", "[8]", True, True)])
     'facts: 1 compared, all agree'
     """
+    if not facts:
+        return "facts: none could be compared"
     said = f"facts: {len(facts):,} compared"
     groups = fact_groups(facts)
     deciding = [group.name for group in groups if group.decides and not group.waived]

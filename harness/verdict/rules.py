@@ -22,6 +22,7 @@ class EvidenceSummary:
         twin_departures: whole runs under the reference's draws that left their band, with where.
         sanity_differences: sanity checks that hold on one side only.
         rejected: learning-curve or metric-trace tests rejected at their adjusted level.
+        failed_beginnings: runs that a side ended before its first updates.
         failed_runs: runs that ended without a usable trace.
         invalid_segments: why a scenario says nothing: a side failed in it, or was not readable.
         invalid_twins: why a whole run under the reference's draws says nothing: likewise.
@@ -38,6 +39,7 @@ class EvidenceSummary:
     twin_departures: tuple[str, ...] = ()
     sanity_differences: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+    failed_beginnings: tuple[str, ...] = ()
     failed_runs: tuple[str, ...] = ()
     invalid_segments: tuple[str, ...] = ()
     invalid_twins: tuple[str, ...] = ()
@@ -102,6 +104,7 @@ RULES: tuple[Rule, ...] = (
     Rule("diverged", "", "a whole run under the same draws departs", lambda e: e.twin_departures),
     Rule("diverged", "", "a sanity check holds on one side only", lambda e: e.sanity_differences),
     Rule("diverged", "", "a test rejects at its adjusted level", lambda e: e.rejected),
+    Rule("invalid", "", "a run could not be begun", lambda e: e.failed_beginnings),
     Rule("invalid", "", "a run left no usable trace", lambda e: e.failed_runs),
     Rule("invalid", "", "a scenario could not be compared", lambda e: e.invalid_segments),
     Rule("invalid", "", "a whole run under the same draws failed", lambda e: e.invalid_twins),

@@ -6,6 +6,7 @@ import pytest
 
 from harness.judge import deterministic_divergence, is_settled
 from harness.judgement import SegmentsResult
+from harness.preflight import PreflightResult, PreflightRun
 from harness.records import Outcome, RunRecord
 from tests.judge import evidence as made
 
@@ -185,3 +186,15 @@ def test_twin_run_that_lacks_taps_is_a_gap_and_not_invalid():
     judgement = made.judged(made.spec(), twins=(lacking,))
     assert judgement.verdict == "inconclusive"
     assert not is_settled(made.spec(), made.gathered(made.spec(), twins=(lacking,)))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_invalid"),
+    [(Outcome.CRASHED, True), (Outcome.EXITED, True), (Outcome.HUNG, False)],
+)
+def test_side_that_cannot_begin_is_invalid_but_a_long_pause_is_not(outcome, is_invalid):
+    begun = PreflightResult((PreflightRun("mine", made.ENV, 0, outcome, "its words"),))
+    judgement = made.judged(made.spec(), preflight=begun)
+    assert (judgement.verdict == "invalid") is is_invalid
+    assert is_settled(made.spec(), made.gathered(made.spec(), preflight=begun)) is is_invalid
+    assert any("its words" in reason for reason in judgement.reasons) is is_invalid

@@ -126,6 +126,10 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
         return base
     if quantity.gathers and not mine.count("rows") and reference.count("rows"):
         return _gathered(base, mine, reference, quantity)
+    shared = mine.shared.get(name)
+    if shared and shared != reference.shared.get(name):
+        hint = f"the same tensors as {shared}, which the reference keeps apart"
+        return replace(base, status="failed", n_events=1, n_failed=1, hints=(hint,))
     failing = _failing(mine, reference, quantity, limits)
     missing, extra = len(theirs.keys() - ours.keys()), len(ours.keys() - theirs.keys())
     is_off = bool(failing) or (quantity.counts and (missing or extra) > 0)
@@ -148,8 +152,8 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
 
 def _component(quantity: Quantity, failing: Sequence[Failing], *, extra: int) -> str:
     """Return where the difference sits: a shape, single fields or a count say more than the tap."""
-    if any(_is_other_shape(one) for one in failing) and failing[0].field.isdigit():
-        return "network-architecture" if quantity.is_module else quantity.component
+    if quantity.is_module and any(_is_other_shape(one) for one in failing):
+        return "network-architecture"
     fields = {quantity.field_components.get(one.field, "") for one in failing}
     if len(fields) == 1 and "" not in fields:
         return fields.pop()

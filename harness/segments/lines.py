@@ -10,6 +10,7 @@ statements, so that a change inside a call that spans several lines is covered.
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,7 +92,9 @@ class Tracer:
         code = frame.f_code
         traced = self._is_traced.get(code)
         if traced is None:
-            traced = code.co_filename.startswith(self._folders)
+            # Bodies of modules and classes run at import: they are no part of any stretch.
+            is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)
+            traced = is_function and code.co_filename.startswith(self._folders)
             self._is_traced[code] = traced
         return self._line if traced else None
 

@@ -24,6 +24,7 @@ class Modules:
     Attributes:
         parameters: tap -> its parameters in mine's order. n_candidates: tap -> matchings to try.
         birthplaces: tap -> lines on which it and its parts were made, "file:line".
+        shared: tap -> another tap that holds the same tensors.
         called: taps of modules that computed something since it was last emptied.
     """
 
@@ -34,6 +35,7 @@ class Modules:
         self._marks: dict[str, tuple[float, ...]] = {}
         self.parameters: dict[str, list[torch.Tensor]] = {}
         self.n_candidates: dict[str, int] = {}
+        self.shared: dict[str, str] = {}
         self.birthplaces: dict[str, list[str]] = {}
         self._made: dict[int, str] = {}
         self._of_module: dict[int, str] = {}
@@ -73,6 +75,9 @@ class Modules:
         found = candidates(shapes, theirs)
         self.n_candidates[name] = len(found)
         self._matchings[name] = found[self._choices.get(name, 0) % len(found)]
+        for other, held in self.parameters.items():
+            if other != name and _overlap(held, parameters):
+                self.shared[name] = other
         self.parameters[name] = parameters
         for i, parameter in enumerate(parameters):
             self._owners.setdefault(id(parameter), (name, self._field(name, i)))
@@ -153,3 +158,8 @@ class Modules:
         """Return the reference's number of mine's parameter i; "mine.i" when it has none."""
         place = self._matchings[name][i]
         return f"mine.{i}" if place is None else str(place)
+
+
+def _overlap(some: Iterable[torch.Tensor], others: Iterable[torch.Tensor]) -> bool:
+    """Return whether two modules hold one tensor between them."""
+    return bool({p.data_ptr() for p in some if p.numel()} & {p.data_ptr() for p in others})

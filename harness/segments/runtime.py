@@ -163,6 +163,7 @@ class Runtime:
             patches.restore()
             self.tape.sites = dict(self.sites.found)
             self.tape.env_steps = self.boundary.env_steps
+            self.tape.shared = dict(self.modules.shared)
             self.tape.others = [n for n in self.modules.parameters if n not in self.tape.owners]
 
     def handle(self, name: str, value: Any) -> Any:

@@ -37,6 +37,7 @@ class Tape:
         problems: what could not be taken down, and why.
         owners: tapped modules and tensors that an optimiser trains, in order of their taps.
         others: tapped modules that none trains.
+        shared: module tap -> earlier module tap that holds the same tensors.
         constants: prefix of an owner's quantities -> its optimiser's class and options.
         passes: (module tap, kind, field) -> env step -> what passed there (see networks.py).
         callers: quantity -> tapped modules that computed something since the event before it.
@@ -52,6 +53,7 @@ class Tape:
     problems: list[str] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    shared: dict[str, str] = field(default_factory=dict)
     constants: dict[str, dict[str, Any]] = field(default_factory=dict)
     passes: dict[tuple[str, str, str], dict[int, list[Array]]] = field(default_factory=dict)
     callers: dict[str, set[str]] = field(default_factory=dict)

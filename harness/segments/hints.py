@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.segments.hints_base import Context, Failing, Pair, either, is_vector, pairs_of
 from harness.segments.hints_copy import exchanged, shape
-from harness.segments.hints_factor import factor, offset
+from harness.segments.hints_factor import factor, listed, offset
 from harness.segments.hints_form import (
     affine,
     beside,
@@ -28,10 +28,12 @@ from harness.segments.hints_form import (
 from harness.segments.hints_parts import term
 from harness.segments.hints_where import where
 
-__all__ = ["Context", "Failing", "hints_of"]
+__all__ = ["Context", "Failing", "agreed", "hints_of"]
 
 # Fields that are explained one by one; a record that differs in more of them is off as a whole.
 MAX_FIELDS = 3
+# Sentences that a person reads.
+MAX_HINTS = 2
 # Elements that must be off before a relation is believed of them alone.
 MIN_OFF = 4
 # Elements that must be off to one side before that is said: by chance once in 500,000.
@@ -41,20 +43,45 @@ _RELATIONS = (constant, factor, offset, moved, beside, order, function, bounded,
 
 
 def hints_of(failing: Sequence[Failing], context: Context | None = None) -> tuple[str, ...]:
-    """Return every hint that fits a failing quantity in all its events; may be empty.
+    """Return what fits a failing quantity in all its events; may be empty.
 
-    Of a record every field is explained, of a module all its arrays as one vector.
+    Of a record every field is explained, of a module all its arrays as one vector. What several
+    fields have in common is said once.
     """
     context = context or Context()
     fields = list(dict.fromkeys(one.field for one in failing))
     with np.errstate(all="ignore"):
         if is_vector(fields[0]) or len(fields) == 1:
             return _of_field(failing, fields[0], context)
-        return tuple(
-            f"{field}: {sentence}"
-            for field in fields[:MAX_FIELDS]
-            for sentence in _of_field([f for f in failing if f.field == field], field, context)
-        )
+        said: dict[str, list[str]] = {}
+        for field in fields if len(fields) <= MAX_FIELDS else ():
+            of_field = [one for one in failing if one.field == field]
+            for sentence in _of_field(of_field, field, context):
+                said.setdefault(sentence, []).append(field)
+    return tuple(f"{', '.join(names)}: {words}" for words, names in said.items())[:MAX_HINTS]
+
+
+def agreed(every: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the hints of one quantity from those of several scenarios, first one first.
+
+    What a constant may be is told by other hyperparameters in every scenario: names that do not fit
+    the same constant in all of them are coincidences, and left out.
+    """
+    known = [hints for hints in every if hints]
+    return tuple(_common_names(hint, known[1:]) for hint in known[0]) if known else ()
+
+
+def _common_names(hint: str, others: Sequence[Sequence[str]]) -> str:
+    head, colon, names = hint.partition(": ")
+    if not colon or not head.startswith("constant "):
+        return hint
+    kept = names.split(" or ")
+    for other in (one for hints in others for one in hints):
+        other_head, _, other_names = other.partition(": ")
+        if other_head == head:
+            kept = [name for name in kept if name in other_names.split(" or ")]
+    said = listed(kept)
+    return f"{head}{said}"
 
 
 def _of_field(failing: Sequence[Failing], field: str, context: Context) -> tuple[str, ...]:
@@ -66,10 +93,11 @@ def _of_field(failing: Sequence[Failing], field: str, context: Context) -> tuple
         return ()
     found = [relation(pairs, context) for relation in _RELATIONS]
     copied = exchanged(of_field, field, context)
-    how = either([copied, *found, term(pairs, context)]) or affine(pairs, context)
-    return tuple(
-        x for x in (where(pairs, field, context), how or _there(pairs, field, context)) if x
-    )
+    whole = either([copied, *found])
+    part = "" if whole else either([term(pairs, context)]) or affine(pairs, context)
+    there = "" if whole or part else _there(pairs, field, context)
+    place = where(pairs, field, context, is_explained=bool(whole))
+    return tuple(sentence for sentence in (place, whole or part or there) if sentence)
 
 
 def _there(pairs: Sequence[Pair], field: str, context: Context) -> str:

@@ -29,6 +29,12 @@ USUAL_FACTORS = {
 }
 USUAL_FACTORS |= {"1/255": 1 / 255, "log(2)": math.log(2), "1/log(2)": 1 / math.log(2)}
 USUAL_OFFSETS = {"1/2": 0.5, "log(2)": math.log(2), "log(2 pi)/2": 0.9189385332046727}
+# Counts that are no explanation: 2 is said to be a plain 2.
+PLAIN = (1.0, 2.0)
+# A number in place of another is believed to this share, when it has so few digits.
+IN_PLACE_FIT, IN_PLACE_DIGITS = 1e-5, 2
+# ... and is not another order of magnitude.
+IN_PLACE_RATIO = 2.0
 # Names of a number that are said; more than these and it is nothing in particular.
 MAX_NAMES = 4
 # Arrays of several events that are one size each.
@@ -77,7 +83,7 @@ def factor_names(value: float, context: Context, *, n_rows: int = 0) -> list[str
     simple = {**USUAL_FACTORS, **_sizes(n_rows), **_of_actions(context)}
     numbers = {name: x for name, x in context.numbers.items() if not _is_size(name, x, n_rows)}
     found = _near(size, itertools.chain(simple.items(), _of_numbers(numbers)))
-    found = found or _near(size, _of_two(context.numbers))
+    found = found or _near(size, _of_two(context.numbers)) or _in_place(size, context.numbers)
     return [f"{sign}({name})" if sign and " " in name else f"{sign}{name}" for name in found]
 
 
@@ -180,14 +186,34 @@ def _of_size(pairs: Sequence[Pair]) -> str:
 def _of_numbers(numbers: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     """Yield simple functions of one hyperparameter."""
     for name, x in numbers.items():
+        if abs(x) in PLAIN:
+            continue
         shown = f"{name} = {x:.6g}"
         yield shown, abs(x)
         yield f"1/{name} with {shown}", abs(1 / x)
-        yield f"2 {name} with {shown}", abs(2 * x)
+        if x != round(x):
+            yield f"2 {name} with {shown}", abs(2 * x)
         if 0 < x < 1:
             yield f"1 - {name} with {shown}", 1 - x
             yield f"1/(1 - {name}) with {shown}", 1 / (1 - x)
             yield f"(1 - {name})/{name} with {shown}", (1 - x) / x
+
+
+def _in_place(value: float, numbers: Mapping[str, float]) -> list[str]:
+    """Return which hyperparameter another number of few digits may stand in place of."""
+    is_plain = abs(_rounded(value) - value) <= FIT * value
+    if is_plain or not 1 / IN_PLACE_RATIO < value < IN_PLACE_RATIO:
+        return []
+    weights = {name: abs(x) for name, x in numbers.items() if x != round(x)}
+    return [
+        f"{_rounded(value * x):g} in place of {name} = {x:.6g}"
+        for name, x in weights.items()
+        if abs(value * x - _rounded(value * x)) <= IN_PLACE_FIT * value * x
+    ]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{IN_PLACE_DIGITS}g}")
 
 
 def _of_two(numbers: Mapping[str, float]) -> Iterator[tuple[str, float]]:

@@ -35,6 +35,7 @@ FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
     "the absolute value of the reference": np.abs,
     "the square of the reference": np.square,
     "the square root of the reference": np.sqrt,
+    "the sign of the reference": np.sign,
     "exp of the reference": np.exp,
     "the logarithm of the reference": np.log,
     "tanh of the reference": np.tanh,

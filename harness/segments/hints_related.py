@@ -16,34 +16,71 @@ from harness.segments.tape import Tape
 NOT_CONSTANTS = frozenset({"lr", "foreach", "fused", "capturable", "differentiable", "maximize"})
 # Stages in which the gradient of a loss shows, if it does anywhere.
 AFTER_LOSS = ("gradient", "step", "sync")
+# Stages of the values that a gradient flows through; more names of them are not said.
+BEFORE_GRADIENT = ("target", "loss")
+MAX_NAMED = 2
+# Parameters that are named one by one, with their shapes.
+MAX_SHAPES = 2
 CONVENTION = "a convention: the logged value differs, the gradient and every step agree"
 
 
 def related(rows: Sequence[SegmentRow], mine: Tape, reference: Tape) -> tuple[SegmentRow, ...]:
     """Add what the neighbours say: inputs of a failing step that agree are not to blame."""
-    status = {row.tap: row.status for row in rows}
     return tuple(
-        replace(row, hints=(*row.hints, *said))
-        if row.status == "failed" and (said := _said(row, status, mine, reference))
-        else row
+        replace(row, hints=_said(row, rows, mine, reference)) if row.status == "failed" else row
         for row in rows
     )
 
 
 def _said(
-    row: SegmentRow, status: Mapping[str, str], mine: Tape, reference: Tape
+    row: SegmentRow, rows: Sequence[SegmentRow], mine: Tape, reference: Tape
 ) -> tuple[str, ...]:
+    """Return the hints of a row with what its neighbours add, or say better."""
+    status = {one.tap: one.status for one in rows}
     owner, _, kind = row.tap.rpartition("_")
     if kind == "step" and status.get(f"{owner}_grad") == "passed":
-        return (_constants_said(mine, reference, f"{owner}_"),)
+        return (*row.hints, _constants_said(mine, reference, f"{owner}_"))
     if kind == "grad":
-        found = _reach(row.tap, mine, reference)
-        if found:
-            return (*found, "a stop-gradient or the list of parameters differs")
-        losses = [name for name in status if name.endswith("loss")]
-        is_agreed = bool(losses) and all(status[name] != "failed" for name in losses)
-        return (_after_loss(row, mine, reference),) if is_agreed else ()
-    return ()
+        if found := _reach(row.tap, mine, reference):
+            return (f"{' and '.join(found)}: a stop-gradient or the list of parameters differs",)
+        return row.hints or _of_gradient(row, rows, mine, reference)
+    if row.stage == "loss" and not row.hints and (said := _broadcast(row, rows, mine, reference)):
+        return (said,)
+    return row.hints
+
+
+def _of_gradient(
+    row: SegmentRow, rows: Sequence[SegmentRow], mine: Tape, reference: Tape
+) -> tuple[str, ...]:
+    """Return what is said of a gradient: what it may follow from, or what is wrong in itself."""
+    failed = [one.tap for one in rows if one.status == "failed" and one.stage in BEFORE_GRADIENT]
+    losses = [one.tap for one in rows if one.tap.endswith("loss")]
+    if not losses or any(name in failed for name in losses):
+        return ()
+    if failed:
+        names = " and ".join(failed[:MAX_NAMED])
+        return (f"the loss agrees; the gradient flows through mine's own {names}, which differ",)
+    return (_after_loss(row, mine, reference),)
+
+
+def _broadcast(row: SegmentRow, rows: Sequence[SegmentRow], mine: Tape, reference: Tape) -> str:
+    """Return which two values of mine pair every row with every other, as (B, 1) and (B,) do."""
+    slot = next((s for s in mine.of(row.tap) if s in reference.of(row.tap)), None)
+    names = [one.tap for one in rows if one.stage in BEFORE_GRADIENT]
+    if slot is None:
+        return ""
+    ours, theirs = ({n: _shape(side, n, slot) for n in names} for side in (mine, reference))
+    flat = {n: shape for n, shape in ours.items() if len(shape) == 1 and shape[0] > 1}
+    for tall, (n, *rest) in ((name, shape) for name, shape in ours.items() if shape):
+        for name, shape in flat.items():
+            if rest == [1] and shape == (n,) and len(theirs[tall]) == len(theirs[name]):
+                return f"{tall} is ({n}, 1) and {name} ({n},): together they make ({n}, {n})"
+    return ""
+
+
+def _shape(side: Tape, name: str, slot: tuple[int, ...]) -> tuple[int, ...]:
+    event = side.at(name, slot)
+    return event.arrays[""].shape if event is not None and "" in event.arrays else ()
 
 
 def _reach(tap: str, mine: Tape, reference: Tape) -> tuple[str, ...]:
@@ -77,8 +114,18 @@ def _number(field: str) -> int:
 
 
 def _parameters(fields: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    plural = "s" if len(fields) > 1 else ""
+    if len(fields) > MAX_SHAPES:
+        return f"parameters {_spans([_number(field) for field in fields])}"
     named = ", ".join(f"{_number(field)} {shapes.get(field, ())}" for field in fields)
-    return f"parameter{'s' if len(fields) > 1 else ''} {named}"
+    return f"parameter{plural} {named}"
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    """Return whole numbers in order, with runs of neighbours as one span."""
+    starts = [n for n in numbers if n - 1 not in numbers]
+    ends = [n for n in numbers if n + 1 not in numbers]
+    return ", ".join(f"{a}-{b}" if a < b else str(a) for a, b in zip(starts, ends, strict=True))
 
 
 def _after_loss(row: SegmentRow, mine: Tape, reference: Tape) -> str:
@@ -116,6 +163,9 @@ def _is_parallel(tap: str, mine: Tape, reference: Tape) -> bool:
 
 def _constants_said(mine: Tape, reference: Tape, prefix: str) -> str:
     ours, theirs = mine.constants.get(prefix, {}), reference.constants.get(prefix, {})
+    classes = [side.get("class") for side in (ours, theirs)]
+    if None not in classes and classes[0] != classes[1]:
+        return f"the gradient agrees: the optimiser is {classes[0]}, the reference's {classes[1]}"
     keys = sorted((ours.keys() | theirs.keys()) - NOT_CONSTANTS)
     differing = [
         f"{key} {ours.get(key)!r}, reference {theirs.get(key)!r}"

@@ -16,6 +16,8 @@ from harness.segments.tape import Event, Slot, Tape
 CHANCE = 0.01
 # The same where everything under the flag is off, and nothing else.
 CHANCE_EXACT = 0.1
+# Conditions that say little, unless all that fulfils them is off.
+EXACT_ONLY = ("entries beyond 1 or -1",)
 # Names of conditions that fit equally; more than these and none means anything.
 MAX_TIES = 4
 # From here on a number between -1 and 1 counts as saturated.
@@ -33,9 +35,16 @@ ERRORS = (
 Masks = dict[str, Flags]
 
 
-def where(pairs: Sequence[Pair], field: str, context: Context) -> str:
-    """Return under which condition exactly elements are off, or in which events; or ""."""
-    if all(pair.is_same_shape for pair in pairs) and not is_vector(field):
+def where(
+    pairs: Sequence[Pair], field: str, context: Context, *, is_explained: bool = False
+) -> str:
+    """Return under which condition exactly elements are off, or in which events; or "".
+
+    Args:
+        is_explained: whether a relation says of every element of these events what it is, and so
+            which ones are off.
+    """
+    if not is_explained and all(pair.is_same_shape for pair in pairs) and not is_vector(field):
         masks = [_masks(pair, context) for pair in pairs]
         if said := _best(masks, [_units(pair) for pair in pairs]):
             return said
@@ -68,7 +77,7 @@ def _best(every: Sequence[Masks], units: Sequence[_Units]) -> str:
     found: dict[str, int] = {}
     for words in shared:
         excess = _excess([masks[words] for masks in every], units)
-        if excess is not None:
+        if excess is not None and not (excess and words in EXACT_ONLY):
             found[words] = excess
     least = min(found.values(), default=0)
     best = [words for words, excess in found.items() if excess == least]
@@ -224,7 +233,11 @@ def _of_stored(slot: Slot, n_rows: int, context: Context) -> Masks:
     ends = _ends(places, context.reference)
     batch = context.reference.at("batch", slot)
     is_told = batch is not None and "terminated" in batch.arrays
-    return {w: x for w, x in ends.items() if w == "a truncated step" or not is_told}
+    if not ends or not is_told:
+        return ends
+    truncated = ends["a truncated step"]
+    terminated = np.asarray(batch.arrays["terminated"]).ravel() == 1 if batch else truncated
+    return {"a truncated step": truncated, "the end of an episode": truncated | terminated}
 
 
 def _beyond(slot: Slot, columns: Mapping[str, Floats], context: Context) -> Masks:

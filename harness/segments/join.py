@@ -9,6 +9,7 @@ from typing import Any
 from harness.codec import from_plain
 from harness.judgement import DrawRow, SegmentRow, SegmentsResult
 from harness.records import STAGES
+from harness.segments.hints import agreed
 from harness.segments.scenario import Scenario
 from harness.spec.cards import Card, card
 
@@ -67,8 +68,7 @@ def _one(rows: Sequence[SegmentRow]) -> SegmentRow:
     first = min(rows, key=lambda row: _PRECEDENCE.index(row.status))
     return replace(
         first,
-        hints=first.hints
-        or next((r.hints for r in rows if r.status == first.status and r.hints), ()),
+        hints=agreed([first.hints, *(r.hints for r in rows if r.status == first.status)]),
         n_events=sum(row.n_events for row in rows),
         n_failed=sum(row.n_failed for row in rows),
         missing=sum(row.missing for row in rows),

@@ -103,8 +103,8 @@ class Children:
         Whatever interrupts the waiting ends the children first.
         """
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-            futures = [pool.submit(ask, item) for item in items]
             try:
+                futures = [pool.submit(ask, item) for item in items]
                 return [future.result() for future in futures]
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)

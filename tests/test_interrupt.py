@@ -1,8 +1,13 @@
 """Stopping a real comparison and going on: nothing lost, nothing repeated, the same report."""
 
+import os
 import random
+import signal
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 
 from tests import interrupting as toy
@@ -59,3 +64,30 @@ def test_two_invocations_at_once_share_the_work_and_the_report(undisturbed, tmp_
     assert len(trained) == toy.N_RUNS, lines
     assert toy.reports_of(tmp_path) == reports
     assert toy.leftovers(tmp_path) == []
+
+
+def test_segments_when_stopped_leave_no_child_and_say_how_to_go_on(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from harness.tap import tap\n"
+        "def side(call):\n"
+        "    __import__('time').sleep(60)\n"
+        "    tap('loss', 1.0)\n"
+    )
+    words = ["segments", "--algo", "dqn", "--mine", "mine.py", "--results", "results"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(toy.ROOT)},
+    )
+    parent = psutil.Process(process.pid)
+    while process.poll() is None and not (children := parent.children(recursive=True)):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130, err
+    assert "Stopped." in err
+    assert "Traceback" not in err
+    assert psutil.wait_procs(children, timeout=5)[1] == []

@@ -32,3 +32,34 @@ def test_segments_without_taps_compare_nothing_and_say_why(tmp_path, capsys):
     done = ask(capsys, "segments", "--algo", "dqn", *words)
     assert done.code == 4
     assert "has no taps" in done.out
+
+
+DOUBLED = """
+[[waiver]]
+what = "td_target"
+reason = "another discount on purpose"
+expires = {expires}
+"""
+
+
+def test_segments_under_a_waiver_are_not_passed_and_an_expired_one_fails(tmp_path, capsys):
+    source = (ROOT / "my_impls/dqn.py").read_text()
+    (tmp_path / "mine.py").write_text(source.replace("self.h.gamma * (1", "0.99 * (1"))
+    file = tmp_path / "waivers.toml"
+    words = ("--mine", str(tmp_path / "mine.py"), "--results", str(tmp_path / "results"))
+    words = ("segments", "--algo", "dqn", *words, "--waivers", str(file))
+    file.write_text(DOUBLED.format(expires="2999-12-31"))
+    done = ask(capsys, *words)
+    assert done.code == 3, done.err
+    assert "another discount on purpose" in done.out
+    file.write_text(DOUBLED.format(expires="2020-01-31"))
+    done = ask(capsys, *words)
+    assert done.code == 1, done.err
+    assert "waiver of 'td_target': expired after 2020-01-31 and it differs" in done.out
+
+
+def test_missing_file_of_waivers_is_wrong_usage(tmp_path, capsys):
+    words = ("--waivers", str(tmp_path / "none.toml"), "--results", str(tmp_path / "results"))
+    done = ask(capsys, "segments", "--algo", "dqn", *words)
+    assert done.code == 2
+    assert "expected a TOML file of waivers" in done.err

@@ -94,7 +94,9 @@ def _of_field(failing: Sequence[Failing], field: str, context: Context) -> tuple
     found = [relation(pairs, context) for relation in _RELATIONS]
     copied = exchanged(of_field, field, context)
     whole = either([copied, *found])
-    part = "" if whole else either([term(pairs, context)]) or affine(pairs, context)
+    if whole.startswith("constant offset") and ": " not in whole:  # as a steady term gives, too
+        whole = either([whole, term(pairs, context)])
+    part = "" if whole else term(pairs, context) or affine(pairs, context)
     there = "" if whole or part else _there(pairs, field, context)
     place = where(pairs, field, context, is_explained=bool(whole))
     return tuple(sentence for sentence in (place, whole or part or there) if sentence)

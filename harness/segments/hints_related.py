@@ -21,6 +21,7 @@ BEFORE_GRADIENT = ("target", "loss")
 MAX_NAMED = 2
 # Parameters that are named one by one, with their shapes.
 MAX_SHAPES = 2
+UNTESTED = "no gradient flows through it in this scenario"
 CONVENTION = "a convention: the logged value differs, the gradient and every step agree"
 
 
@@ -46,6 +47,8 @@ def _said(
         return row.hints or _of_gradient(row, rows, mine, reference)
     if row.stage == "loss" and not row.hints and (said := _broadcast(row, rows, mine, reference)):
         return (said,)
+    if row.tap in _numbers_alone(rows, mine, reference) - mine.descended:
+        return (*row.hints, UNTESTED)
     return row.hints
 
 
@@ -53,13 +56,17 @@ def _of_gradient(
     row: SegmentRow, rows: Sequence[SegmentRow], mine: Tape, reference: Tape
 ) -> tuple[str, ...]:
     """Return what is said of a gradient: what it may follow from, or what is wrong in itself."""
-    failed = [one.tap for one in rows if one.status == "failed" and one.stage in BEFORE_GRADIENT]
-    losses = [one.tap for one in rows if one.tap.endswith("loss")]
-    if not losses or any(name in failed for name in losses):
+    failed = [
+        one.tap
+        for one in rows
+        if one.status == "failed" and one.stage in BEFORE_GRADIENT
+        if one.tap in mine.descended or not _is_number(one.tap, mine, reference)
+    ]
+    losses = [one for one in rows if one.tap.endswith("loss")]
+    if not losses or any(one.status == "failed" for one in losses):
         return ()
     if failed:
-        names = " and ".join(failed[:MAX_NAMED])
-        return (f"the loss agrees; the gradient flows through mine's own {names}, which differ",)
+        return (f"the loss agrees; this may follow from {' and '.join(failed[-MAX_NAMED:])}",)
     return (_after_loss(row, mine, reference),)
 
 
@@ -194,6 +201,11 @@ def candidates(rows: Sequence[SegmentRow], mine: Tape, reference: Tape) -> froze
     3. Every module and tensor that the reference trains was seen to be trained, and its gradients,
        steps and counts passed; so did everything else from the stage "gradient" on.
     """
+    return _numbers_alone(rows, mine, reference) & mine.descended
+
+
+def _numbers_alone(rows: Sequence[SegmentRow], mine: Tape, reference: Tape) -> frozenset[str]:
+    """Return the failed single numbers of the stage "loss", where all that follows passed."""
     after = [row for row in rows if row.stage in AFTER_LOSS]
     status = {row.tap: row.status for row in rows}
     needed = [f"{o}_{kind}" for o in reference.owners for kind in ("updates", "grad", "step")]
@@ -204,13 +216,25 @@ def candidates(rows: Sequence[SegmentRow], mine: Tape, reference: Tape) -> froze
         row.tap
         for row in rows
         if row.status == "failed" and row.stage == "loss" and not (row.missing or row.extra)
-        if row.tap in mine.descended and _is_number(row.tap, mine, reference)
+        if _is_number(row.tap, mine, reference)
     )
 
 
 def _is_number(tap: str, mine: Tape, reference: Tape) -> bool:
     events = [*mine.of(tap).values(), *reference.of(tap).values()]
     return all(array.size == 1 for event in events for array in event.arrays.values())
+
+
+def settled(rows: Sequence[SegmentRow]) -> str:
+    """Return the status of one quantity from its rows of several scenarios, failed or convention.
+
+    A scenario in which no gradient flows through a number (its weight is 0 there) says nothing of
+    its use: where another scenario proved it a convention, it is one.
+    """
+    statuses = {row.status for row in rows}
+    failed = [row for row in rows if row.status == "failed"]
+    is_undecided = all(UNTESTED in row.hints for row in failed)
+    return "convention" if is_undecided and "convention" in statuses else "failed"
 
 
 def conventions(

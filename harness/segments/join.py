@@ -10,6 +10,7 @@ from harness.codec import from_plain
 from harness.judgement import DrawRow, SegmentRow, SegmentsResult
 from harness.records import STAGES
 from harness.segments.hints import agreed
+from harness.segments.hints_related import settled
 from harness.segments.scenario import Scenario
 from harness.spec.cards import Card, card
 
@@ -66,6 +67,8 @@ def _rows(answers: Sequence[Mapping[str, Any]]) -> tuple[SegmentRow, ...]:
 def _one(rows: Sequence[SegmentRow]) -> SegmentRow:
     """Return the row that says most, with the events of all scenarios counted."""
     first = min(rows, key=lambda row: _PRECEDENCE.index(row.status))
+    if first.status == "failed":
+        first = next(row for row in rows if row.status == settled(rows))
     return replace(
         first,
         hints=agreed([first.hints, *(r.hints for r in rows if r.status == first.status)]),

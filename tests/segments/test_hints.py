@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.segments.hints import hints_of
+from harness.segments.hints import agreed, hints_of
 from tests.segments.hints_planted import planted
 
 RNG = np.random.default_rng(5)
@@ -40,6 +40,8 @@ def each(change, arrays=ROWS):
         (lambda x: x * 0 + 3, "mine is 3 everywhere"),
         (np.abs, "mine is the absolute value of the reference"),
         (np.square, "mine is the square of the reference"),
+        (np.sign, "mine is the sign of the reference"),
+        (lambda x: 0.99 / 0.93 * x, "constant factor 1.06452: 0.99 in place of gamma = 0.93"),
         (np.exp, "mine is exp of the reference"),
         (np.tanh, "mine is tanh of the reference"),
         (np.trunc, "mine is the reference cut to whole numbers"),
@@ -258,3 +260,23 @@ def test_difference_to_one_side_is_said_when_nothing_else_is():
 def test_values_that_are_not_finite_break_nothing():
     assert hints([np.full(4, np.nan)], [np.arange(4.0)]) == ()
     assert isinstance(hints([np.arange(4.0)], [np.full(4, np.inf)]), tuple)
+
+
+def test_names_that_another_scenario_does_not_give_are_coincidences():
+    one = ("constant factor 0.1: 1/B with B = 10 or 1 - gamma with gamma = 0.9",)
+    other = ("constant factor 0.1: 1/B with B = 10 or tau = 0.1",)
+    assert agreed([one, other]) == ("constant factor 0.1: 1/B with B = 10",)
+    assert agreed([one, ("constant factor 0.1: tau = 0.1",)]) == ("constant factor 0.1",)
+    assert agreed([(), one, ("constant factor 0.2: tau = 0.2",)]) == one
+    assert agreed([(), ()]) == ()
+
+
+def test_what_explains_all_elements_leaves_out_which_ones_are_off():
+    assert hints([np.clip(x, -1, 1) for x in ROWS]) == ("mine is the reference clipped to [-1, 1]",)
+
+
+def test_steady_offset_is_named_beside_the_term_that_it_may_come_from():
+    terms = [1.3 + 1e-6 * RNG.normal(size=16) for _ in ROWS]
+    mine = [x + 0.5 * t for x, t in zip(ROWS, terms, strict=True)]
+    found = said(mine, others={"entropy_loss": terms})
+    assert found == "either constant offset +0.65 or the difference is 0.5 (1/2) times entropy_loss"

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from harness.judgement import SegmentRow
+from harness.segments import child
 from harness.segments.hints import hints_of
-from harness.segments.hints_related import CONVENTION, candidates, conventions, related
+from harness.segments.hints_related import (
+    CONVENTION,
+    UNTESTED,
+    candidates,
+    conventions,
+    related,
+    settled,
+)
+from harness.segments.runtime import Policy
 from harness.segments.tape import Tape
 from tests.segments.hints_planted import events, planted
 
@@ -168,3 +177,83 @@ def test_value_computed_from_a_convention_is_one_with_it():
     tried = changed(rows, "loss", status="passed")
     status = {one.tap: one.status for one in conventions(rows, tried, own)}
     assert status["loss"] == status["value_loss"] == "convention"
+
+
+def test_number_without_a_gradient_says_so_and_is_decided_by_another_scenario():
+    (loss,) = (one for one in related(ROWS, *sides(descended=())) if one.tap == "loss")
+    assert loss.hints == (UNTESTED,)
+    proven, refuted = row("loss", "convention", "loss"), row("loss", "failed", "loss")
+    assert settled([proven, loss]) == "convention"
+    assert settled([proven, refuted]) == settled([refuted, loss]) == settled([loss]) == "failed"
+
+
+class Trial:
+    """Counts how often mine is played."""
+
+    def __init__(self, tried, reference):
+        self.n_played, self._tried = 0, tried
+        self.recorded = type("Recorded", (), {"tape": reference})
+
+    def play_mine(self, policy):
+        self.n_played += 1
+        return type("Played", (), {"error": "", "own": policy.own})
+
+    def rows(self, played):
+        assert played.own == {"loss"}
+        return self._tried
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_played"), [(ROWS, 1), (changed(ROWS, "loss", status="passed"), 0)]
+)
+def test_trying_a_convention_costs_one_replay_and_only_when_a_loss_failed(rows, n_played):
+    mine, reference = sides()
+    trial = Trial(rows, reference)
+    runtime = type("Runtime", (), {"policy": Policy()})
+    played = type("Played", (), {"tape": mine, "runtime": runtime})
+    child._settled(trial, rows, played)
+    assert trial.n_played == n_played
+
+
+def test_values_of_two_shapes_that_pair_all_rows_are_named():
+    names = ("q_values", "td_target", "loss")
+    rows = (row("td_target", stage="target"), row("q_values", stage="loss"), ROWS[1])
+    tall, flat = RNG.normal(size=(4, 1)), RNG.normal(size=4)
+    mine = Tape(dict(zip(names, map(events, ([tall], [flat], [2.0])), strict=True)))
+    reference = Tape(dict(zip(names, map(events, ([flat], [flat], [1.0])), strict=True)))
+    said = "q_values is (4, 1) and td_target (4,): together they make (4, 4)"
+    assert related(rows, mine, reference)[2].hints == (said,)
+    assert related(rows, reference, reference)[2].hints != (said,)
+
+
+def test_gradient_may_follow_from_a_value_that_differs_before_it():
+    values = {"q_values": events([np.ones(3)]), "net_grad": events(GRADIENTS[:1])}
+    other = {"q_values": events([np.zeros(3)]), "net_grad": events(GRADIENTS[1:2])}
+    rows = (row("q_values", "failed", "loss"), row("loss", stage="loss"), row("net_grad", "failed"))
+    assert related(rows, Tape(values), Tape(other))[2].hints == (
+        "the loss agrees; this may follow from q_values",
+    )
+    said = related(changed(rows, "q_values", status="passed"), Tape(values), Tape(other))[2].hints
+    assert said[0].startswith("the loss agrees: a stop-gradient")
+
+
+def test_gradient_that_is_explained_is_not_explained_again():
+    rows = (row("loss", stage="loss"), row("net_grad", "failed", hints=("constant factor 3",)))
+    assert related(rows, *tapes([{k: 3 * x for k, x in g.items()} for g in GRADIENTS])) == rows
+
+
+def test_another_optimiser_is_named_without_its_constants():
+    rows = (row("net_grad"), row("net_step", "failed", "step"))
+    mine, reference = tapes(GRADIENTS)
+    mine.constants["net_"] = {"class": "RMSprop", "alpha": 0.99}
+    reference.constants["net_"] = {"class": "Adam", "betas": (0.9, 0.999)}
+    assert related(rows, mine, reference)[1].hints == (
+        "the gradient agrees: the optimiser is RMSprop, the reference's Adam",
+    )
+
+
+def test_many_parameters_are_named_by_their_numbers():
+    reference = [{str(k): RNG.normal(size=2) for k in range(8)} for _ in range(2)]
+    mine = [{k: x for k, x in g.items() if k in ("0", "4", "7")} for g in reference]
+    (said,) = related((row("net_grad", "failed"),), *tapes(mine, reference))[0].hints
+    assert said.startswith("no gradient of mine reaches parameters 1-3, 5-6: ")

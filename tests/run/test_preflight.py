@@ -1,5 +1,6 @@
 """The pre-flight as a process: what becomes of sides that fail, hang, or never train."""
 
+import resource
 import time
 from dataclasses import replace
 
@@ -97,15 +98,18 @@ def test_error_of_the_watching_is_told_and_not_raised(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_pre_flight_of_dqn_on_cartpole_takes_at_most_five_seconds():
+def test_pre_flight_of_dqn_on_cartpole_costs_at_most_five_seconds_of_two_cores():
     spec = resolve(Request("dqn", ("CartPole-v1",)), identify=identify)
     runs = [
         (role, plan_run(spec, spec.envs[0], role=role, seed=seed))
         for role, seed in (("mine", 0), ("reference", 0), ("reference", 1))
     ]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = preflight(runs, jobs=2)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert {run.outcome for run in result.runs} == {Outcome.DONE}
-    assert result.seconds <= 5
+    # Processor time (measured: 4.5 s, 2.9 s by the clock on two idle cores), whatever else runs.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime <= 2 * 5
 
 
 def test_side_on_another_environment_is_unobserved_and_it_is_named(tmp_path):

@@ -108,7 +108,7 @@ def segments_of(spec: ComparisonSpec, store: Store, *, jobs: int) -> SegmentsRes
         return SegmentsResult(reason=f"no exposing scenario for {spec.algo} yet")
     untapped = [side for side in (spec.mine, spec.reference) if not _has_taps(side)]
     if untapped:
-        reason = f"not tested alone: {untapped[0].name} has no taps"
+        reason = f"{untapped[0].name} has no taps; the report lists what each would test"
         notes = tuple(_worth_of_taps(side, spec.algo) for side in untapped)
         return SegmentsResult(reason=reason, notes=notes)
     fallback = spec.envs[0].hyperparameters

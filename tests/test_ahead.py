@@ -72,7 +72,7 @@ def test_side_without_taps_is_told_what_taps_would_buy(spec, store, tmp_path, mo
     bare.write_text(NO_TAPS)
     found = ahead.segments_of(replace(spec, mine=replace(spec.mine, file=str(bare))), store, jobs=1)
     assert calls == []
-    assert found.reason == "not tested alone: mine has no taps"
+    assert found.reason == "mine has no taps; the report lists what each would test"
     assert not found.is_invalid
     (note,) = found.notes
     assert "td_target (bootstrapping-termination)" in note
@@ -82,7 +82,7 @@ def test_side_without_taps_is_told_what_taps_would_buy(spec, store, tmp_path, mo
 def test_library_without_a_tap_map_has_no_taps(spec, store):
     library = replace(spec.reference, file=None, module="somewhere")
     found = ahead.segments_of(replace(spec, reference=library), store, jobs=1)
-    assert found.reason == "not tested alone: reference has no taps"
+    assert found.reason == "reference has no taps; the report lists what each would test"
 
 
 def test_algorithm_without_scenarios_says_so(spec, store, monkeypatch):

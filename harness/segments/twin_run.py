@@ -121,19 +121,26 @@ def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
 def _child(
     task: TwinTask, room: _Room, what: str, *, nudge_seed: int | None = None
 ) -> dict[str, Any]:
+    request = request_of(task, room.folder, what, nudge_seed=nudge_seed)
+    request["settles_at"] = room.settles_at
+    return run_child(room.children, MODULE, request, time_limit_s=room.time_limit_s)
+
+
+def request_of(
+    task: TwinTask, folder: Path, what: str, *, nudge_seed: int | None = None
+) -> dict[str, Any]:
+    """Return what a child is asked to "record" or "follow"; a nudged follower is the reference."""
     is_mine = what == "follow" and nudge_seed is None
-    request = {
+    return {
         "task": what,
         "side": asdict(task.mine if is_mine else task.reference),
         "call": task.call,
-        "record": str(room.folder / "record.tape"),
+        "record": str(folder / "record.tape"),
         "also": task.handed_on,
         "choices": dict(task.choices) if is_mine else {},
         "nudge_seed": nudge_seed,
-        "settles_at": room.settles_at,
-        "distances": str(room.folder / _file_of(nudge_seed)),
+        "distances": str(folder / _file_of(nudge_seed)),
     }
-    return run_child(room.children, MODULE, request, time_limit_s=room.time_limit_s)
 
 
 def _file_of(nudge_seed: int | None) -> str:

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 # A follower may be this many times as far as the farthest nudged run. Rounding differs in kind, not
-# in size alone (docs/statistics.md: a fused Adam stays below the nudged runs of DQN on CartPole).
+# in size alone (docs/statistics.md; `python -m benchmarks.twin`: a fused Adam stays below the
+# nudged runs of DQN on CartPole).
 FACTOR = 10.0
 # Jumps come at other times in every nudged run: what the band reaches by this multiple of the
 # events so far, it may have reached already.

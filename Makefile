@@ -8,7 +8,7 @@ ARGS ?= --algo dqn --envs easy
 PYTEST_ARGS ?=
 
 .PHONY: compare test check format lint types contracts coverage slow \
-	calibrate-stats bench-overhead bench-start bench-stats bench-judge bench-bugs soak check-versions clean
+	calibrate-stats bench-overhead bench-start bench-stats bench-judge bench-bugs bench-twin soak check-versions clean
 
 ## The main job: compare my_impls/dqn.py with stable-baselines3. Other arguments: make compare ARGS='...'
 ## (make shows every verdict but PARITY as an error, because `compare` exits with 1, 3 or 4 then.)
@@ -63,6 +63,9 @@ bench-judge: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.judge $(ARGS_BENCH)
 
 ## Every planted mistake through the segment test; rewrites docs/localisation.md, goes on if ended.
+bench-twin: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.twin $(ARGS_BENCH)
+
 bench-bugs: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.bugs --pairs --aa --verbose $(ARGS_BENCH)
 

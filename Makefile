@@ -62,10 +62,11 @@ bench-start: $(VENV)/.installed-test
 bench-judge: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.judge $(ARGS_BENCH)
 
-## Every planted mistake through the segment test; rewrites docs/localisation.md, goes on if ended.
+## How far right runs drift from a record: what the band of a twin run rests on.
 bench-twin: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.twin $(ARGS_BENCH)
 
+## Every planted mistake through the segment test; rewrites docs/localisation.md, goes on if ended.
 bench-bugs: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.bugs --pairs --aa --verbose $(ARGS_BENCH)
 

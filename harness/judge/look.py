@@ -12,7 +12,7 @@ from harness.judge.environment import FAMILIES, N_PERMUTATIONS, judge_env, tests
 from harness.judge.summary import differences, provisional, summarise
 from harness.judge.view import EnvView, Gathered, Levels, RunId, facts_of, sanity_of, view_env
 from harness.judgement import EnvJudgement, Evidence, LookRow
-from harness.localise import Compared, waive
+from harness.localise import Compared, noted, waive
 from harness.records import ROLES, ComparisonSpec
 from harness.stats import grid, multiplicity, permutation, sequential
 from harness.stats.equivalence import smallest_p_equivalence
@@ -101,9 +101,9 @@ def _exact(
 def waived(spec: ComparisonSpec, compared: Compared) -> Compared:
     """Return the same with what the user's waivers hide marked."""
     if not spec.waivers:
-        return compared
+        return noted(compared)
     today = date.fromisoformat(spec.today)
-    return waive(compared, spec.waivers, algo=spec.algo, today=today)
+    return noted(waive(compared, spec.waivers, algo=spec.algo, today=today))
 
 
 def _is_whole(gathered: Gathered, spec: ComparisonSpec, seeds: Sequence[int]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.judgement import EnvJudgement, SegmentRow, SegmentsResult, TwinRow
-from harness.localise import Compared
+from harness.localise import CONVENTION, Compared
 from harness.spec.cards import Card, card
 
 # Seeds per side whose curves must show no difference: the first look of every budget.
@@ -117,7 +117,7 @@ def _curve_gaps(env: EnvJudgement, n_planned: int) -> Iterator[str]:
         yield f"{env.env_id}: curves of {n} seeds per side, {needed} are needed"
     elif not env.metrics:
         yield f"{env.env_id}: no curve could be compared"
-    waived = [test.metric for test in env.metrics if test.is_significant]
+    waived = [t.metric for t in env.metrics if t.is_significant and t.waived != CONVENTION]
     if waived:
         yield f"{env.env_id}: waived, so not shown to be the same: {', '.join(waived)}"
 

@@ -11,9 +11,10 @@ from harness.localise.ordering import (
 from harness.localise.places import SidePlaces
 from harness.localise.replayed import is_failing
 from harness.localise.sanity import Subject, check_sanity
-from harness.localise.waiving import waive
+from harness.localise.waiving import CONVENTION, noted, waive
 
 __all__ = [
+    "CONVENTION",
     "Compared",
     "SidePlaces",
     "Subject",
@@ -23,6 +24,7 @@ __all__ = [
     "differing_sanity",
     "find_divergences",
     "is_failing",
+    "noted",
     "order_metrics",
     "waive",
 ]

@@ -10,6 +10,7 @@ from harness.judgement import (
     DrawRow,
     EnvJudgement,
     FactRow,
+    MetricTest,
     SanityRow,
     SegmentRow,
     SegmentsResult,
@@ -20,8 +21,11 @@ from harness.localise.compared import Compared
 from harness.localise.ordering import differing_sanity
 from harness.waiver import Applied, Checked, State, Waiver, apply_waivers, reason_of
 
-# Statuses of a segment that says something: the others were not tested.
-_TOLD: Mapping[str, State] = {"passed": "agrees", "convention": "agrees", "failed": "differs"}
+# Statuses of a segment that says something: the others were not tested. A convention neither
+# refutes a waiver nor needs one.
+_TOLD: Mapping[str, State] = {"passed": "agrees", "convention": "undecided", "failed": "differs"}
+# Why a metric trace may differ without a waiver.
+CONVENTION = "another convention: alone, it differs by what nothing else inherits"
 
 
 def waive(compared: Compared, waivers: Sequence[Waiver], *, algo: str, today: date) -> Compared:
@@ -53,7 +57,7 @@ def _everything(compared: Compared) -> Iterator[Checked]:
         yield from checked_segment(row, env_ids)
     for draws in checked_draws(compared.segments.draws, env_ids).values():
         yield from draws
-    taps = [row.tap for row in compared.segments.rows]
+    taps = [row.tap for row in compared.segments.rows if row.status != "convention"]
     for twin in compared.twins:
         yield from checked_twin(twin, taps)
     yield from checked_sanity(compared.sanity).values()
@@ -76,7 +80,7 @@ def checked_segment(row: SegmentRow, env_ids: Sequence[str]) -> tuple[Checked, .
     if row.status not in _TOLD:
         return ()
     state = _TOLD[row.status]
-    is_whole = state == "agrees" or row.missing or row.extra
+    is_whole = state != "differs" or row.missing or row.extra
     fields = () if is_whole else row.fields
     return tuple(Checked("segment", row.tap, env_id, state, fields) for env_id in env_ids)
 
@@ -165,11 +169,34 @@ def _marked_twin(row: TwinRow, applied: Applied) -> TwinRow:
 
 
 def _marked_env(env: EnvJudgement, applied: Applied) -> EnvJudgement:
-    """Return the environment; it has not diverged when all that differs is waived."""
+    """Return the environment with its metrics marked."""
     checked = checked_metrics(env)
     metrics = tuple(
         replace(test, waived=reason_of(applied, checked[test.metric])) for test in env.metrics
     )
+    return _with_metrics(env, metrics)
+
+
+def noted(compared: Compared) -> Compared:
+    """Return the same with traces marked that differ because their tap follows a convention."""
+    taps = [row.tap for row in compared.segments.rows if row.status == "convention"]
+    if not taps:
+        return compared
+    return replace(compared, envs=tuple(_noted_env(env, taps) for env in compared.envs))
+
+
+def _noted_env(env: EnvJudgement, taps: Sequence[str]) -> EnvJudgement:
+    metrics = tuple(
+        replace(test, waived=CONVENTION)
+        if test.is_significant and not test.waived and test.metric.split(".")[0] in taps
+        else test
+        for test in env.metrics
+    )
+    return _with_metrics(env, metrics)
+
+
+def _with_metrics(env: EnvJudgement, metrics: tuple[MetricTest, ...]) -> EnvJudgement:
+    """Return the environment; it has not diverged when all that differs is waived."""
     outcome: Verdict = env.outcome
     if outcome == "diverged" and not any(t.is_significant and not t.waived for t in metrics):
         outcome = "parity" if _is_equivalent(env) else "inconclusive"

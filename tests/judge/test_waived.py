@@ -140,3 +140,20 @@ def test_twin_waived_on_one_environment_departs_on_the_other():
     judgement = conclude(spec, known, [judge_look(spec, known, 0)])
     assert judgement.verdict == "diverged"
     assert [one.env_id for one in judgement.findings] == ["Acrobot-v1"]
+
+
+def test_trace_of_a_convention_is_a_note_and_no_divergence():
+    spec, shift = made.spec(n_seeds=8), {"transition.obs.mean": 50.0}
+    rows = made.segments(made.segment("transition", "convention"))
+    judgement = made.judged(spec, shift=shift, segments=rows)
+    assert (judgement.verdict, judgement.grounds) == ("parity", "numerical")
+    (test,) = (test for test in judgement.envs[0].metrics if test.waived)
+    assert (test.metric, test.is_significant) == ("transition.obs.mean", True)
+    assert "another convention" in test.waived
+
+
+def test_waiver_of_a_convention_is_neither_needed_nor_refuted():
+    rows = made.segments(made.segment("loss", "convention"))
+    judgement = made.judged(made.spec(made.waiver("loss")), segments=rows)
+    assert judgement.grounds == "numerical"
+    assert [row.status for row in judgement.waivers] == ["undecided"]

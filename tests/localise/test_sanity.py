@@ -118,3 +118,10 @@ def test_unclipped_gradient_above_the_limit_between_measured_updates_is_seen():
     metrics, facts = {"grad_norm": [0.5, 0.5]}, {"unclipped_norm_max": [37.0]}
     details = failed(make_trace(metrics=metrics, facts=facts), hyperparameters=SETTINGS)
     assert "a gradient of norm 37 reached the optimiser" in next(iter(details.values()))
+
+
+def test_bound_of_targets_does_not_apply_where_no_target_was_seen():
+    bare = make_trace(facts=GOOD["facts"])
+    assert not any(
+        "targets" in name for name in failed(bare, hyperparameters=SETTINGS, tier="probe")
+    )

@@ -9,8 +9,10 @@ from harness.judgement import (
     MetricTest,
     SanityRow,
     SegmentRow,
+    SegmentsResult,
     TwinRow,
 )
+from harness.localise.compared import Compared
 from harness.localise.waiving import (
     checked_draws,
     checked_fact,
@@ -18,6 +20,7 @@ from harness.localise.waiving import (
     checked_sanity,
     checked_segment,
     checked_twin,
+    noted,
 )
 from harness.waiver import Checked
 
@@ -137,3 +140,18 @@ def test_twin_that_departed_differs_with_the_stretches_that_failed_then():
 
 def test_twin_that_was_not_run_says_nothing():
     assert checked_twin(TwinRow(ENV, 0, "not run"), ["a"]) == ()
+
+
+def test_convention_is_undecided_and_marks_only_traces_of_its_tap():
+    assert checked_segment(segment("convention", fields=("reward",)), [ENV]) == (
+        Checked("segment", "transition", ENV, "undecided"),
+    )
+    env = judged(
+        metric("transition.reward.mean", "trace", is_significant=True),
+        metric("grad_norm", "trace", is_significant=True),
+        is_equivalent=True,
+    )
+    rows = SegmentsResult((segment("convention"),))
+    (marked,) = noted(Compared((ENV,), (env,), segments=rows)).envs
+    assert [bool(test.waived) for test in marked.metrics] == [True, False]
+    assert noted(Compared((ENV,), (env,))).envs == (env,)

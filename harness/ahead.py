@@ -166,7 +166,8 @@ def _kept(store: Store, question: _Question[Answer]) -> Answer:
 def _draws_of(rows: Sequence[SegmentRow], algo: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the draws that mine does not tap, and the checks that are handed on in their place.
 
-    A minibatch that is tapped carries the draw of its rows; nothing carries another draw.
+    A minibatch that is tapped carries the draw of its rows; nothing carries another draw. A tap of
+    another convention is handed on too: its own value says nothing, and nothing inherits it.
     """
     seen = {row.tap for row in rows if row.status in ("passed", "failed", "convention")}
     taps = card(algo).taps
@@ -177,7 +178,9 @@ def _draws_of(rows: Sequence[SegmentRow], algo: str) -> tuple[tuple[str, ...], t
     stages = {tap.stage for tap in gathered}
     lacking = tuple(tap.name for tap in untapped if tap.stage not in stages)
     is_carried = len(lacking) < len(untapped)
-    return lacking, tuple(tap.name for tap in gathered) if is_carried else ()
+    conventions = {row.tap for row in rows if row.status == "convention"}
+    carrying = {tap.name for tap in gathered} if is_carried else set()
+    return lacking, tuple(tap.name for tap in taps if tap.name in carrying | conventions)
 
 
 def _has_taps(side: SideSpec) -> bool:

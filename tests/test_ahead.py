@@ -134,6 +134,12 @@ def test_minibatch_is_handed_on_where_mine_does_not_tap_its_rows(spec, store, tw
     assert twin_run[0][0].handed_on == ("batch",)
 
 
+def test_value_of_another_convention_is_handed_on(spec, store, twin_run):
+    found = made.segments(made.segment("loss", "convention"))
+    ahead.twin_of(spec, store, spec.envs[0], found, jobs=1)
+    assert twin_run[0][0].handed_on == ("loss",)
+
+
 def test_twin_run_needs_every_draw_of_mine(spec, store, twin_run):
     found = made.segments(made.segment("action", "unobserved"), made.segment("q_net", "unobserved"))
     row = ahead.twin_of(spec, store, spec.envs[0], found, jobs=1)

@@ -46,19 +46,31 @@ class Tracer:
         self._recent: Lines = {}
         self._latest: Lines = {}
         self._before = ""
+        self._has_begun = False
         self.lines: dict[tuple[str, str], Lines] = {}
 
     @contextmanager
-    def tracing(self) -> Iterator[None]:
-        """Trace this thread inside the with block."""
+    def tracing(self, *, is_on: bool) -> Iterator[None]:
+        """Trace this thread inside the with block: at once, or from `begin` on."""
         before = sys.gettrace()
-        if self._folders:
-            sys.settrace(self._enter)
+        if is_on:
+            self.begin()
         try:
             yield
         finally:
             if self._folders:
                 sys.settrace(before)
+
+    def begin(self) -> None:
+        """Trace from here on, in the functions that are running too."""
+        if not self._folders or self._has_begun:
+            return
+        self._has_begun = True
+        sys.settrace(self._enter)
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            frame.f_trace = self._enter(frame, "call", None)
+            frame = frame.f_back
 
     def credit(self, name: str) -> None:
         """Credit what ran since the last event to an event of the quantity `name`."""

@@ -154,7 +154,7 @@ class Runtime:
             hooks.append(register_module_forward_hook(self.networks.after))
         tap.set_handler(self.handle)
         try:
-            with self.tracer.tracing():
+            with self.tracer.tracing(is_on=self.policy.whole_from is None):
                 yield self.tape
         finally:
             tap.set_handler(None)
@@ -181,6 +181,8 @@ class Runtime:
         self._stop_if_asked()
         if self.policy.is_light:
             return
+        if self.hands_on_all:
+            self.tracer.begin()
         self.tracer.credit(name)
         self.tape.callers.setdefault(name, set()).update(self.modules.called)
         self.modules.called.clear()

@@ -21,6 +21,7 @@ import os
 import random
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -77,13 +78,17 @@ def searchers() -> str:
 
 
 def perform(task: Task) -> Record:
-    """Do one replay; runs in a worker process."""
+    """Do one replay; runs in a worker process. A search that fails is an answer too."""
     from tests.bugs import replaying
 
-    if task.kind == "aa":
-        return replaying.reference_against_itself(task.algo, seed=task.seed)
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        return replaying.replayed(task.algo, task.source, folder)
+    try:
+        if task.kind == "aa":
+            return replaying.reference_against_itself(task.algo, seed=task.seed)
+        with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+            return replaying.replayed(task.algo, task.source, folder)
+    except Exception:  # noqa: BLE001 - the child boundary: one failure must not end the run
+        tail = traceback.format_exc().splitlines()[-6:]
+        return {"reason": "\n".join(tail), "findings": [], "changed": [], "seconds": 0.0}
 
 
 class Answers:
@@ -160,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     answers = Answers(asked.answers)
     rows = [r for algo in asked.algo for r in planted(algo) if not asked.only or r.id in asked.only]
-    say = print if asked.verbose else (lambda _: None)
+    say = _told if asked.verbose else _untold
     records = answers.get(tasks_of(rows), jobs=asked.jobs, say=say)
     judged = [bugs_page.judge(row, record) for row, record in zip(rows, records, strict=True)]
     pairs = _pairs(asked, answers, rows, judged) if asked.pairs else []
@@ -181,7 +186,7 @@ def _pairs(
     found = {one.row.name: one.quantity for one in judged if one.is_found}
     chosen = [pair for pair, _ in zip(pairs_of(rows, found), range(N_PAIRS), strict=False)]
     tasks = [Task(f"{a.name} + {b.name}", a.algo, "planted", both(a, b)) for a, b in chosen]
-    say = print if asked.verbose else (lambda _: None)
+    say = _told if asked.verbose else _untold
     records = answers.get(tasks, jobs=asked.jobs, say=say)
     return [
         bugs_page.judge_pair((a, found[a.name]), (b, found[b.name]), record)
@@ -193,8 +198,16 @@ def _repeats(asked: argparse.Namespace, answers: Answers) -> list[Record]:
     """Return the answers of the reference against itself, spread over the algorithms."""
     seeds = range(1, 1 + -(-N_AA // len(asked.algo)))
     tasks = [Task(f"{a} seed {s}", a, "aa", seed=s) for s in seeds for a in asked.algo][:N_AA]
-    say = print if asked.verbose else (lambda _: None)
+    say = _told if asked.verbose else _untold
     return answers.get(tasks, jobs=asked.jobs, say=say)
+
+
+def _told(line: str) -> None:
+    print(line, flush=True)
+
+
+def _untold(line: str) -> None:
+    del line
 
 
 def _parser() -> argparse.ArgumentParser:

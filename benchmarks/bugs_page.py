@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from tests.bugs.catalogue import Planted
+from tests.bugs.catalogue import ALGOS, Planted, planted
 
 Record = Mapping[str, Any]
 # Findings that a reader can be expected to look at.
@@ -91,7 +91,13 @@ def judge_pair(first: tuple[Planted, str], second: tuple[Planted, str], record: 
 def page(judged: Sequence[Judged], pairs: Sequence[Pair], repeats: Sequence[Record]) -> str:
     """Return the page as Markdown."""
     bugs = [one for one in judged if one.row.kind == "bug"]
-    parts = [_HEAD, _summary(bugs, judged, pairs, repeats), "\n## Mistakes\n", _table(bugs)]
+    parts = [
+        _HEAD,
+        _scope(judged),
+        _summary(bugs, judged, pairs, repeats),
+        "\n## Mistakes\n",
+        _table(bugs),
+    ]
     for kind, title in (("convention", "Other accepted ways"), ("benign", "Benign changes")):
         rows = [one for one in judged if one.row.kind == kind]
         parts += [f"\n## {title}\n", _quiet_table(rows)]
@@ -107,6 +113,13 @@ Written by `make bench-bugs`: every mistake of `tests/bugs/*.toml` is planted al
 clean implementation, and the segment test is run on it as `compare segments` would. Most of the
 mistakes were made in public projects; their sources stand in those files.
 """
+
+
+def _scope(judged: Sequence[Judged]) -> str:
+    """Return which rows were run, so that a page of some algorithms is not read as one of all."""
+    run = [one.row.algo for one in judged]
+    counted = (f"{algo} {run.count(algo)} of {len(planted(algo))}" for algo in ALGOS)
+    return f"Rows run: {', '.join(counted)}.\n"
 
 
 def _summary(

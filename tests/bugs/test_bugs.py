@@ -1,0 +1,99 @@
+"""Mistakes planted in the clean implementations are named with component and line, others not at all.
+
+A fast part of `make bench-bugs`: one scenario each, with the reference recorded once. Each
+algorithm has a process of its own, as every scenario of a comparison has.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from tests.bugs.catalogue import ALGOS, planted, table
+from tests.bugs.recorded import found, lines_changed
+
+# (algorithm, scenario, env steps) -> ids of tests/bugs/*.toml that show there.
+WHERE = {
+    ("dqn", "base", 222): (
+        "OFF-01", "OFF-19", "own-time-limit-terminal", "OFF-03", "OFF-09", "own-ring-short",
+        "DQN-17", "own-tanh", "DQN-11", "DQN-08", "own-tau-turned", "DQN-28", "own-rate-constant",
+        "own-update-more", "own-exploration-turned", "OFF-06", "own-init-xavier",
+        "B02", "B06", "B08", "B19", "own-columns",
+    ),
+    ("ppo", "continuous", 114): (
+        "A2C-05", "ON-02", "own-no-lambda", "own-action-unclipped", "PPO-10", "PPO-04", "ON-12",
+        "ON-30", "own-kl-limit", "GEN-13", "own-advantages-biased", "own-gain-one", "B10", "B16",
+    ),
+    ("ppo", "discrete", 102): ("ON-20", "ON-29", "PPO-14", "B09"),
+    ("sac", "saturated", 50): (
+        "SAC-02", "SAC-13", "SAC-07", "TD3-10", "DDPG-09", "own-temperature-turned",
+        "own-action-detached", "own-one-target-moves", "own-bounds-symmetric", "B12",
+        "own-target-with-graph",
+    ),
+}  # fmt: skip
+ROWS = [
+    pytest.param(where, row, id=row.name)
+    for where, ids in WHERE.items()
+    for row in planted(where[0])
+    if row.id in ids
+]
+
+
+@pytest.fixture(scope="module")
+def ask():
+    """A function that asks the process of an algorithm what is found."""
+    context = get_context("spawn")
+    processes = {algo: ProcessPoolExecutor(1, mp_context=context) for algo in ALGOS}
+
+    def asked(algo, bug, *, scenario, env_steps):
+        asking = processes[algo].submit(found, algo, bug, scenario=scenario, env_steps=env_steps)
+        return asking.result()
+
+    yield asked
+    for process in processes.values():
+        process.shutdown()
+
+
+@pytest.mark.parametrize("where", WHERE, ids=lambda where: "-".join(where[:2]))
+def test_clean_implementation_when_replayed_differs_in_nothing(where, ask):
+    algo, scenario, env_steps = where
+    assert ask(algo, "", scenario=scenario, env_steps=env_steps) == ([], "")
+
+
+@pytest.mark.parametrize(("where", "row"), ROWS)
+def test_planted_change_is_named_with_component_and_line_or_not_at_all(where, row, ask):
+    algo, scenario, env_steps = where
+    findings, reason = ask(algo, row.id, scenario=scenario, env_steps=env_steps)
+    assert reason == ""
+    if row.kind == "benign":
+        assert findings == []
+        return
+    level, quantity, component, lines = findings[0]
+    assert level == row.level
+    assert component in row.components
+    assert quantity == (row.tap or quantity)
+    assert lines & lines_changed(row)
+
+
+def test_every_id_of_the_list_is_planted_once():
+    listed = [(where[0], one) for where, ids in WHERE.items() for one in ids]
+    assert len(listed) == len(set(listed)) == len(ROWS)
+
+
+@pytest.mark.parametrize("algo", ALGOS)
+def test_planted_changes_apply_to_the_clean_file_and_still_compile(algo):
+    rows = planted(algo)
+    assert len({row.id for row in rows}) == len(rows)
+    for row in rows:
+        compile(row.patched(), row.name, "exec")
+        assert row.kind in ("bug", "benign", "convention")
+        assert row.kind == "benign" or row.component
+        assert bool(row.also) == bool(row.why)
+
+
+@pytest.mark.parametrize("algo", ALGOS)
+def test_each_algorithm_has_mistakes_in_most_components(algo):
+    bugs = [row for row in planted(algo) if row.kind == "bug"]
+    assert len(bugs) >= 25
+    assert len({row.component for row in bugs}) >= 15
+    assert {row["id"] for row in table(algo)["not_injectable"]}.isdisjoint(r.id for r in bugs)

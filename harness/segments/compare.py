@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.judgement import SegmentRow
 from harness.records import Json
+from harness.segments.boundary import ENV_ACTION, RESETS
 from harness.segments.gather import strangers
 from harness.segments.hints import Context, Failing, hints_of
 from harness.segments.hints_related import related
@@ -171,7 +172,9 @@ def _within(tape: Tape, name: str, limits: Limits) -> Mapping[Slot, Event]:
     events = tape.of(name)
     if limits.env_steps is None:
         return events
-    return {slot: event for slot, event in events.items() if event.env_step <= limits.env_steps}
+    # What is sent to an environment is seen before its step is counted.
+    last = limits.env_steps - (name in (ENV_ACTION, RESETS))
+    return {slot: event for slot, event in events.items() if event.env_step <= last}
 
 
 def _gathered(base: SegmentRow, mine: Tape, reference: Tape, quantity: Quantity) -> SegmentRow:

@@ -195,6 +195,11 @@ class Runtime:
         row = self._rows.get(name)
         return name == "step" or (row is not None and row.clock == "update")
 
+    def is_source(self, name: str) -> bool:
+        """Return whether a quantity is a draw that fires again and again: no network."""
+        row = self._rows.get(name)
+        return row is not None and row.role == "source" and row.shape != "module"
+
     def stored_by(self, name: str) -> str:
         """Return the tap that stores what a quantity gathers, "" for one that gathers nothing."""
         row = self._rows.get(name)

@@ -65,7 +65,23 @@ def _lines(name: str, runtime: Runtime) -> Lines:
         return tracer.between(lambda _, after: after in callers and runtime.is_update(after))
     stored = runtime.stored_by(name)
     after_storing = tracer.between(lambda before, _: bool(stored) and before == stored)
-    return merged(tracer.before(name), after_storing)
+    found = merged(_before(name, runtime), after_storing)
+    if not name.endswith("_grad"):
+        return found
+    # A gradient flows through everything that the update computed.
+    is_update = runtime.is_update
+    return merged(found, tracer.between(lambda one, other: is_update(one) and is_update(other)))
+
+
+def _before(name: str, runtime: Runtime) -> Lines:
+    """Return what ran before a quantity's events, also before draws just before them.
+
+    A draw is not compared, so what it is drawn from shows in the quantity that follows it.
+    """
+    tracer = runtime.tracer
+    sources = {one for one, after in tracer.lines if after == name and runtime.is_source(one)}
+    drawn = tracer.between(lambda _, after: after in sources and not runtime.is_source(name))
+    return merged(tracer.before(name), drawn)
 
 
 def _network_of(name: str) -> str:

@@ -60,11 +60,17 @@ def joined(
 
 
 def _rows(answers: Sequence[Mapping[str, Any]]) -> tuple[SegmentRow, ...]:
+    """Return one row per quantity, in the data-flow order that the scenarios share."""
     every: dict[str, list[SegmentRow]] = {}
+    order: list[str] = []
     for answer in answers:
+        at = 0
         for row in from_plain(tuple[SegmentRow, ...], answer.get("rows", ())):
+            if row.tap not in every:
+                order.insert(at, row.tap)
+            at = order.index(row.tap) + 1
             every.setdefault(row.tap, []).append(row)
-    rows = [_one(rows) for rows in every.values()]
+    rows = [_one(every[tap]) for tap in order]
     return tuple(sorted(rows, key=lambda row: STAGES.index(row.stage)))
 
 

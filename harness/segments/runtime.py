@@ -122,6 +122,7 @@ class Runtime:
         self._counts: dict[str, tuple[int, int]] = {}
         self._checks = 0  # of modules, since the env step count changed
         self._checked_at = -1
+        self._acted_on = 0  # updates made when acting went on
         self.modules = Modules(self.policy.choices)
         self.boundary = Boundary(
             call,
@@ -242,10 +243,14 @@ class Runtime:
         if self.policy.nudge_seed is not None:
             self.modules.nudge(parameters, self._rng)
 
-    def check_modules(self) -> None:
-        """Take down and hand on every tapped module, before an update."""
+    def check_modules(self, *, is_update: bool = True) -> None:
+        """Take down and hand on tapped modules: all before an update, the trained ones after it.
+
+        A trained module of which an optimiser leaves a part as it was acts on as the reference's.
+        """
         for name in self.modules.parameters:
-            if self.policy.is_light and name in self.tape.owners:
+            is_trained = name in self.tape.owners
+            if (self.policy.is_light and is_trained) or not (is_update or is_trained):
                 continue
             slot = self.slot(f"{name}_params")
             known = self.take(f"{name}_params", slot, self.modules.arrays(name))
@@ -261,6 +266,9 @@ class Runtime:
             return value
         if row.clock == "update" and row.shape not in ("module", "parameter"):
             self._check_before(name)
+        elif row.clock == "env_step" and self._acted_on != self.optimisers.updates:
+            self._acted_on = self.optimisers.updates
+            self.check_modules(is_update=False)
         slot = self.slot(name)
         is_source = row.role == "source"
         if self.modules.admits(value):

@@ -25,8 +25,14 @@ from harness.tap import tap
 TAP_GLOBAL = "__harness_tap__"
 
 
+# Functions that the map in force rewrote -> their own code.
+_REWRITTEN: dict[FunctionType, CodeType] = {}
+
+
 def apply_tap_map(path: Path) -> None:
     """Insert every tap of the map at `path` into the functions of this process.
+
+    Functions that an earlier map rewrote are put back first: one side is tapped at a time.
 
     Raises:
         UsageError: the file cannot be read, or an entry is malformed or matches nothing; the
@@ -34,6 +40,9 @@ def apply_tap_map(path: Path) -> None:
     """
     entries = read_tap_map(path)
     modules = {name: _module_of(name, path, entries) for name in {e.module for e in entries}}
+    while _REWRITTEN:
+        function, code = _REWRITTEN.popitem()
+        function.__code__ = code
     for name, module in modules.items():
         _rewrite_module(module, [entry for entry in entries if entry.module == name])
 
@@ -67,6 +76,7 @@ def _rewrite_module(module: ModuleType, entries: list[Entry]) -> None:
         if function.__code__.co_firstlineno != codes[name].co_firstlineno:
             fail(f"{entries[0].where}: {file} has changed since it was imported; run again")
         vars(module)[TAP_GLOBAL] = tap
+        _REWRITTEN.setdefault(function, function.__code__)
         function.__code__ = codes[name]
 
 

@@ -45,7 +45,7 @@ def test_metrics_of_scalar_tap_has_mean_and_nonfinite_alone():
 
 
 def test_metrics_of_tap_with_fields_names_each_field():
-    assert metrics_of("dqn")["batch.rewards.mean"].component == "sampling"
+    assert metrics_of("dqn")["batch.rewards.mean"].component == "replay-buffer"
 
 
 @pytest.mark.parametrize("algo", algos())

@@ -58,8 +58,7 @@ class Policy:
     """What a runtime does with values.
 
     Attributes:
-        perturbed: module taps whose weights get noise of spread `perturbation` when recorded, from
-            `perturbation_seed`.
+        perturbed: module taps whose weights get noise of spread `perturbation` when recorded.
         reward_scale: factor on the environment's rewards when recorded.
         hands_on: "all" taps and steps, "sources" alone, or "none".
         also: checks that are handed on as sources are. own: checks that never are.
@@ -74,7 +73,6 @@ class Policy:
 
     perturbed: tuple[str, ...] = ()
     perturbation: float = 0.0
-    perturbation_seed: int = 0
     reward_scale: float = 1.0
     hands_on: str = "all"
     also: tuple[str, ...] = ()
@@ -117,7 +115,7 @@ class Runtime:
         self.sites = Sites(side_file)
         self.tracer = Tracer(self.policy.traced)
         self._rows = {row.name: row for row in card(call.algo).taps}
-        self._rng = np.random.default_rng(self.policy.nudge_seed or self.policy.perturbation_seed)
+        self._rng = np.random.default_rng(self.policy.nudge_seed or 0)
         self.seed_places: list[str] = []
         self._counts: dict[str, tuple[int, int]] = {}
         self._checks = 0  # of modules, since the env step count changed

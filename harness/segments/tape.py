@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -83,8 +82,3 @@ def put(tape: Tape, name: str, slot: Slot, event: Event) -> None:
         tape.events[name][slot] = event
     else:
         known.arrays.update(event.arrays)
-
-
-def same(mine: Array, reference: Array) -> bool:
-    """Return whether two arrays are equal element by element, NaN to NaN."""
-    return np.array_equal(mine, reference, equal_nan=mine.dtype.kind == "f")

@@ -1,7 +1,6 @@
 """What a pre-flight says: seeded mismatches by their names, of right code nothing."""
 
 import pytest
-import torch
 
 from tests.run.beginnings import FOREIGN, ROOT, differing, planted, reference, side_of
 
@@ -93,12 +92,6 @@ BENIGN = [
     ("dqn", [MAKE, "env = gym.make(call.env_id, sutton_barto_reward=False)\n"]),
     ("ppo", ["return self.v(self.phi(obs))", "return self.v(self.phi(obs).clone())"]),
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    yield
-    torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize(("algo", "changes", "fact", "decides"), MISMATCHES)

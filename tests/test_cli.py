@@ -103,7 +103,7 @@ def _complete(line):
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("compare --algo d", ["dqn"]),
+        ("compare --algo d", ["ddpg", "dqn"]),
         ("compare --algo dqn --envs easy,CartP", ["easy,CartPole-v1"]),
         ("compare --budget st", ["standard"]),
         ("compare --reference s", ["sb3"]),

@@ -95,7 +95,8 @@ def _undrawn(segments: SegmentsResult, algorithm: Card) -> Iterator[str]:
     """Yield the sources whose values were handed on but whose draws were not tested."""
     tested = {row.source for row in segments.draws}
     replaced = {row.tap for row in segments.rows if row.status in AGREES}
-    names = [tap.name for tap in algorithm.taps if tap.draws and tap.name in replaced - tested]
+    drawn = [tap for tap in algorithm.taps if tap.draws and not replaced & {*tap.drawn_from}]
+    names = [tap.name for tap in drawn if tap.name in replaced - tested]
     if names:
         yield f"draws not tested: {', '.join(names)}"
 

@@ -67,7 +67,14 @@ def _rewrite_module(module: ModuleType, entries: list[Entry]) -> None:
     file = inspect.getsourcefile(module) or ""
     tree = ast.parse(Path(file).read_text(encoding="utf-8"), filename=file)
     # Find every place before inserting anywhere: an inserted tap is itself an assignment.
-    for entry, block, statement in find_places(tree, entries, file):
+    places = find_places(tree, entries, file)
+    # The longest first: it may hold another one.
+    for entry, _, statement in sorted(places, key=lambda place: -len(place.entry.expression)):
+        if entry.wraps:
+            _Wrapping(entry).visit(statement)
+    for entry, block, statement in places:
+        if entry.wraps:
+            continue
         at = block.index(statement) + (not entry.is_before)
         block[at:at] = [ast.fix_missing_locations(one) for one in _tapping(entry, statement)]
     codes = dict(_codes(compile(tree, file, "exec", dont_inherit=True)))
@@ -95,6 +102,25 @@ def _function_of(module: ModuleType, name: str) -> FunctionType:
     found = getattr(found, "fget", None) or getattr(found, "__func__", found)
     function: FunctionType = inspect.unwrap(found)
     return function
+
+
+class _Wrapping(ast.NodeTransformer):
+    """Puts a tap around every expression of a statement that reads like the entry's."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        is_meant = isinstance(node, ast.expr) and ast.unparse(node) == self._entry.expression
+        if not is_meant:
+            return self.generic_visit(node)
+        call = f"{TAP_GLOBAL}({self._entry.name!r}, {self._entry.expression})"
+        if self._entry.when:
+            call = f"{call} if {self._entry.when} else {self._entry.expression}"
+        tapped = ast.parse(call, mode="eval").body
+        for part in ast.walk(tapped):
+            ast.copy_location(part, node)
+        return tapped
 
 
 def _tapping(entry: Entry, statement: ast.stmt) -> list[ast.stmt]:

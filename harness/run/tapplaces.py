@@ -21,6 +21,13 @@ any other one, `back` may hold the assignment that undoes it, with the tap's ans
 two purposes can have two taps:
 
     noise = { at = "m:C.draw:eps", when = "torch.is_grad_enabled()" }
+
+A value without a name of its own is tapped where it stands with `wraps`: inside the one statement
+that holds it, the expression is replaced by `tap(name, expression)`:
+
+    noise = { at = "m:C.act", wraps = "self.noise()" }
+
+A tap with several places is a list of such tables, of which one fires at a time: `[[taps.rows]]`.
 """
 
 from __future__ import annotations
@@ -38,7 +45,7 @@ from harness.errors import UsageError, nearest_sentence
 # The name of a tap's answer in `back`.
 ANSWER = "tapped"
 
-KEYS = ("at", "which", "expression", "after", "before", "back", "when")
+KEYS = ("at", "which", "expression", "after", "before", "back", "when", "wraps")
 
 # A longer expression hides the statement that it stands beside.
 MAX_EXPRESSION = 25
@@ -55,7 +62,7 @@ class Entry:
     """One line of a map. `anchor`: the statement's assigned target, or called function.
 
     `back`: the assignment that takes the tap's answer over, or "" (see the module). `when`: the
-    condition of the tap, or "".
+    condition of the tap, or "". `wraps`: whether the expression is tapped where it stands.
     """
 
     name: str
@@ -68,6 +75,7 @@ class Entry:
     where: str
     back: str = ""
     when: str = ""
+    wraps: bool = False
 
 
 class Place(NamedTuple):
@@ -96,14 +104,14 @@ def map_lines(path: Path, locate: Locate) -> tuple[TapLine, ...]:
             message names the file, the entry, and the nearest functions or variables.
     """
     entries = read_tap_map(path)
-    found: dict[str, TapLine] = {}
+    found: dict[Entry, TapLine] = {}
     for name in dict.fromkeys(entry.module for entry in entries):
         wanted = [entry for entry in entries if entry.module == name]
         found |= _lines_in(_file_of(wanted[0], path, locate), wanted)
-    return tuple(found[entry.name] for entry in entries)
+    return tuple(found[entry] for entry in entries)
 
 
-def _lines_in(file: Path, entries: Sequence[Entry]) -> dict[str, TapLine]:
+def _lines_in(file: Path, entries: Sequence[Entry]) -> dict[Entry, TapLine]:
     try:
         source = file.read_text(encoding="utf-8")
         tree = ast.parse(source, filename=str(file))
@@ -111,7 +119,7 @@ def _lines_in(file: Path, entries: Sequence[Entry]) -> dict[str, TapLine]:
         fail(f"{entries[0].where}: expected Python source in {file}, saw: {error}")
     lines = source.splitlines()
     return {
-        entry.name: TapLine(entry.name, file, statement.lineno, _said(entry, statement, lines))
+        entry: TapLine(entry.name, file, statement.lineno, _said(entry, statement, lines))
         for entry, _, statement in find_places(tree, entries, str(file))
     }
 
@@ -119,9 +127,10 @@ def _lines_in(file: Path, entries: Sequence[Entry]) -> dict[str, TapLine]:
 def _said(entry: Entry, statement: ast.stmt, lines: Sequence[str]) -> str:
     """Return the statement's first line, and what is tapped beside it where the map says so."""
     text = first_line(statement, lines)
-    side = "before" if entry.is_before else "after"
+    side = "in" if entry.wraps else "before" if entry.is_before else "after"
     short = f"{entry.expression} " if len(entry.expression) <= MAX_EXPRESSION else ""
-    placed = text if entry.anchor == entry.expression else f"{short}{side} {text}"
+    is_named = entry.anchor == entry.expression and not entry.wraps
+    placed = text if is_named else f"{short}{side} {text}"
     return f"when {entry.when}: {placed}" if entry.when else placed
 
 
@@ -151,7 +160,11 @@ def read_tap_map(path: Path) -> tuple[Entry, ...]:
     if not isinstance(table.get("taps"), dict) or set(table) != {"taps"}:
         message = f"expected one table [taps] in {path}, saw {', '.join(table) or 'nothing'}"
         raise UsageError(message)
-    return tuple(_entry(name, value, path) for name, value in table["taps"].items())
+    return tuple(
+        _entry(name, value, path)
+        for name, values in table["taps"].items()
+        for value in (values if isinstance(values, list) else [values])
+    )
 
 
 def _entry(name: str, value: object, path: Path) -> Entry:
@@ -163,14 +176,11 @@ def _entry(name: str, value: object, path: Path) -> Entry:
         if key not in KEYS:
             fail(f"{where}: unknown key {key!r}; {nearest_sentence(key, KEYS)}")
     parts = str(fields.get("at", "")).split(":")
-    expression = fields.get("expression")
+    expression = fields.get("expression") or fields.get("wraps")
     if len(parts) != (2 if expression else 3) or not all(parts):
         form = "module:function" if expression else "module:function:variable"
         fail(f"{where}: expected at = '{form}', saw {fields.get('at')!r}")
-    anchors = [key for key in ("after", "before") if key in fields]
-    if len(anchors) != (1 if expression else 0):
-        need = "exactly one of after and before" if expression else "neither after nor before"
-        fail(f"{where}: expected {need}, saw {', '.join(anchors) or 'none'}")
+    anchors = _checked_anchors(fields, where)
     which = fields.get("which")
     if which not in (None, "first", "last") and not (type(which) is int and which >= 1):
         fail(f"{where}: expected which = 'first', 'last' or a number from 1, saw {which!r}")
@@ -179,13 +189,27 @@ def _entry(name: str, value: object, path: Path) -> Entry:
         module=parts[0],
         function=parts[1],
         expression=_canonical(expression or parts[2], where),
-        anchor=_canonical(fields[anchors[0]] if anchors else parts[2], where),
+        anchor=_canonical(fields[anchors[0]] if anchors else expression or parts[2], where),
         is_before=anchors == ["before"],
         which=which,
         where=where,
         back=_assignment(fields.get("back", ""), where),
         when=_canonical(fields["when"], f"{where}: when") if "when" in fields else "",
+        wraps="wraps" in fields,
     )
+
+
+def _checked_anchors(fields: Mapping[str, Any], where: str) -> list[str]:
+    """Return which of "after" and "before" an entry has: one of them with `expression` only."""
+    for key in ("expression", "back") if "wraps" in fields else ():
+        if key in fields:
+            fail(f"{where}: expected no {key} beside wraps, saw {fields[key]!r}")
+    anchors = [key for key in ("after", "before") if key in fields]
+    if len(anchors) != ("expression" in fields):
+        is_free = "expression" in fields
+        need = "exactly one of after and before" if is_free else "neither after nor before"
+        fail(f"{where}: expected {need}, saw {', '.join(anchors) or 'none'}")
+    return anchors
 
 
 def _assignment(source: object, where: str) -> str:
@@ -292,12 +316,14 @@ def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.Function
 
 def _place(entry: Entry, function: ast.FunctionDef, file: str) -> Place:
     """Return the block and the statement in it that the entry means."""
-    every = [(block, s, anchor) for block, s in _statements(function) for anchor in _anchors(s)]
+    said = _expressions if entry.wraps else _anchors
+    every = [(block, s, anchor) for block, s in _statements(function) for anchor in said(s)]
     found = [(block, statement) for block, statement, anchor in every if anchor == entry.anchor]
     where = f"{entry.where}: {entry.function} in {file}"
     if not found:
         near = nearest_sentence(entry.anchor, dict.fromkeys(anchor for _, _, anchor in every))
-        fail(f"{where} assigns or calls no {entry.anchor!r}; {near}")
+        does = "holds" if entry.wraps else "assigns or calls"
+        fail(f"{where} {does} no {entry.anchor!r}; {near}")
     if entry.which is None and len(found) > 1:
         lines = ", ".join(str(statement.lineno) for _, statement in found)
         fail(f"{where} has {entry.anchor!r} in lines {lines}; say which = 'first', 'last' or n")
@@ -327,3 +353,10 @@ def _anchors(statement: ast.stmt) -> set[str]:
     stored = [n for n in nodes if isinstance(getattr(n, "ctx", None), ast.Store)]
     called = [n.func for n in nodes if isinstance(n, ast.Call)]
     return {ast.unparse(n) for n in [*stored, *called]}
+
+
+def _expressions(statement: ast.stmt) -> set[str]:
+    """Return every expression of a simple statement, as source text."""
+    if hasattr(statement, "body"):
+        return set()
+    return {ast.unparse(n) for n in ast.walk(statement) if isinstance(n, ast.expr)}

@@ -29,6 +29,7 @@ from harness.segments.quantities import Quantity, quantities_of
 from harness.segments.runtime import Policy, Runtime
 from harness.segments.scenario import Scenario
 from harness.segments.spans import places_of_draws, spanned
+from harness.segments.tape import Tape
 from harness.spec.cards import card
 from harness.spec.environments import register_ids
 from harness.stats.draws import draw_tests
@@ -170,11 +171,10 @@ class _Trial:
 
 
 def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) -> dict[str, Any]:
-    quantities = quantities_of(card(scenario.algo), recorded.tape)
+    quantities = quantities_of(card(scenario.algo), recorded.tape, mine.tape)
     call = scenario.call(seed=scenario.seed + AGAIN_SEED)
-    again = play(
-        sides.reference, call, reference=recorded.tape, policy=replace(sides.policy, is_wide=True)
-    )
+    wide = replace(sides.policy, is_wide=True, own=_not_tapped(scenario.algo, mine.tape))
+    again = play(sides.reference, call, reference=recorded.tape, policy=wide)
     computed = [quantity.name for quantity in quantities if quantity.is_computed]
     floors = {} if again.error else floors_of(recorded.tape, again.tape, computed)
     n_common = _common_env_steps(scenario, mine.tape.env_steps, recorded.tape.env_steps)
@@ -208,6 +208,12 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
         "floors_error": again.error,
         "choices": dict(mine.runtime.policy.choices),
     }
+
+
+def _not_tapped(algo: str, mine: Tape) -> frozenset[str]:
+    """Return the draws that mine makes without a tap: the reference's second ones are free too."""
+    rows = [row for row in card(algo).taps if row.role == "source" and row.is_optional]
+    return frozenset(row.name for row in rows if not mine.count(row.name))
 
 
 def _common_env_steps(scenario: Scenario, mine: int, reference: int) -> int | None:

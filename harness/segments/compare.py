@@ -126,7 +126,7 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
     if not theirs or not ours or name in limits.skipped:
         return base
     if quantity.gathers and not mine.count("rows") and reference.count("rows"):
-        return _gathered(base, mine, reference, quantity)
+        return _gathered(base, mine, reference, quantity, limits)
     shared = mine.shared.get(name)
     if shared and shared != reference.shared.get(name):
         hint = f"the same tensors as {shared}, which the reference keeps apart"
@@ -177,9 +177,13 @@ def _within(tape: Tape, name: str, limits: Limits) -> Mapping[Slot, Event]:
     return {slot: event for slot, event in events.items() if event.env_step <= last}
 
 
-def _gathered(base: SegmentRow, mine: Tape, reference: Tape, quantity: Quantity) -> SegmentRow:
+def _gathered(
+    base: SegmentRow, mine: Tape, reference: Tape, quantity: Quantity, limits: Limits
+) -> SegmentRow:
     """Return the row of a minibatch whose rows mine draws itself: every one must be stored."""
-    checked = strangers(mine, reference, quantity.name, quantity.gathers)
+    spans_rows = int(limits.hyperparameters.get("n_steps") or 1) > 1
+    left_out = quantity.spanning if spans_rows else ()
+    checked = strangers(mine, reference, quantity.name, quantity.gathers, left_out=left_out)
     if checked is None:
         return replace(base, status="unobserved", hints=("needs the tap rows",))
     wrong = [one for one in checked if one.n_strange]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from harness.segments.boundary import ENV_RESULT
+from harness.segments.quantities import is_drawn
 from harness.segments.tape import Array, Event, Slot, Tape
 from harness.spec.cards.card import Card, TapRow
 from harness.stats.draws_record import DrawRecord
@@ -24,7 +25,11 @@ class Tapes(NamedTuple):
 
 @dataclass
 class _Events:
-    """Draws of one source, event by event. epoch_at: env steps at the last permuted minibatch."""
+    """Draws of one source, event by event.
+
+    Attributes:
+        at: env steps made before each draw. epoch_at: those at the last permuted minibatch.
+    """
 
     mine: list[Array] = field(default_factory=list)
     again: list[Array] = field(default_factory=list)
@@ -32,16 +37,35 @@ class _Events:
     capacity: list[int] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    at: list[int] = field(default_factory=list)
+    is_grouped: bool = False
     epoch_at: int = 0
 
     def record(self, source: str, kind: str) -> DrawRecord:
         """Return the record that the tests take."""
         parts = (self.mine, self.again, self.known, self.capacity, self.groups, self.labels)
-        return DrawRecord(source, kind, *map(tuple, parts))  # type: ignore[arg-type]
+        record = DrawRecord(source, kind, *map(tuple, parts))  # type: ignore[arg-type]
+        return replace(record, is_grouped=self.is_grouped)
+
+    def by_environment(self, ends: Mapping[int, Array]) -> _Events:
+        """Return the events of one environment after the other, each episode one group.
+
+        Args:
+            ends: environment -> env steps, of all environments, at which its episodes ended.
+        """
+        n = len(self.known[0])
+        events = _Events(is_grouped=True)
+        for i in range(n):
+            events.mine += [array[i : i + 1] for array in self.mine]
+            events.again += [array[i : i + 1] for array in self.again]
+            events.known += [array[i : i + 1] for array in self.known]
+            episodes = np.searchsorted(ends.get(i, np.array([])), self.at, side="right")
+            events.groups += [int(episode) * n + i for episode in episodes]
+        return events
 
 
 def draw_records(card: Card, tapes: Tapes, starts: Sequence[Tapes]) -> tuple[DrawRecord, ...]:
-    """Return one record per source that all three plays tapped.
+    """Return one record per source that all three plays tapped and that is a draw of its own.
 
     Args:
         tapes: of one whole scenario. starts: of its beginning under several seeds, for the weights.
@@ -50,10 +74,14 @@ def draw_records(card: Card, tapes: Tapes, starts: Sequence[Tapes]) -> tuple[Dra
     for row in card.taps:
         if not row.draws or any(not tape.count(row.name) for tape in tapes):
             continue
+        if not is_drawn(row, tapes.known, tapes.mine):
+            continue
         if row.draws == "weights":
             events, kind = _weights(row.name, starts), "weights"
         else:
             events, kind = _draws(row, tapes)
+            if events.known and _remembers(card, row, tapes):
+                events = events.by_environment(_ends(tapes.known))
         if events.known:
             found.append(events.record(row.name, kind))
     return tuple(found)
@@ -84,26 +112,53 @@ def _draws(row: TapRow, tapes: Tapes) -> tuple[_Events, str]:
     events = _Events()
     for slot, known in tapes.known.of(row.name).items():
         others = (tapes.again.at(row.name, slot), tapes.mine.at(row.name, slot))
-        found = [_flat(event, kind) for event in (known, *others) if event is not None]
+        found = [_flat(event, kind, row) for event in (known, *others) if event is not None]
         if len(found) != len(tapes) or any(one.size != found[0].size for one in found):
             continue
         arrays = [one.reshape(found[0].shape) for one in found]
         events.known.append(arrays[0])
         events.again.append(arrays[1])
         events.mine.append(arrays[2])
+        events.at.append(known.env_step)
         _add_context(events, row, known, tapes.known)
     return events, kind
 
 
-def _flat(event: Event, kind: str) -> Array:
-    """Return the draw as one array; pairs of step and environment side by side."""
+def _remembers(card: Card, row: TapRow, tapes: Tapes) -> bool:
+    """Return whether the draws depend on earlier ones through a state that mine does not tap."""
+    rows = {one.name: one for one in card.taps}
+    behind = [rows[name] for name in row.drawn_from]
+    return any(
+        (one.is_remembered and tapes.known.count(one.name) > tapes.mine.count(one.name))
+        or _remembers(card, one, tapes)
+        for one in behind
+    )
+
+
+def _ends(tape: Tape) -> dict[int, Array]:
+    """Return environment -> env steps, counted over all of them, at which an episode ended."""
+    ends: dict[int, list[int]] = {}
+    for (_, env), event in tape.of(ENV_RESULT).items():
+        if bool(event.arrays["terminated"]) or bool(event.arrays["truncated"]):
+            ends.setdefault(env, []).append(event.env_step)
+    return {env: np.array(steps) for env, steps in ends.items()}
+
+
+def _flat(event: Event, kind: str, row: TapRow) -> Array:
+    """Return the draw as one array; pairs of step and environment side by side.
+
+    A noise of one axis is a row of dimensions where it belongs to one environment ("(n_envs, A)",
+    "(A,)"), and a column of rows where it belongs to a minibatch ("(B,)", "(B, A)").
+    """
     arrays = list(event.arrays.values())
     if kind == "permutation" and len(arrays) > 1:
         return np.stack([event.arrays["step"].ravel(), event.arrays["env"].ravel()], axis=-1)
     array = arrays[0]
     if kind in ("categorical", "indices"):
         return array.ravel()
-    return array[:, np.newaxis] if kind == "noise" and array.ndim == 1 else array
+    if kind != "noise" or array.ndim != 1:
+        return array
+    return array[:, np.newaxis] if row.shape.startswith("(B") else array[np.newaxis, :]
 
 
 def _add_context(events: _Events, row: TapRow, known: Event, tape: Tape) -> None:

@@ -7,7 +7,7 @@ Otherwise fields of different rows were paired.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +28,18 @@ class Gathered:
     update: int
 
 
-def strangers(mine: Tape, reference: Tape, name: str, stored: str) -> list[Gathered] | None:
-    """Return one entry per minibatch of mine; None when no field of it can be found stored."""
+def strangers(
+    mine: Tape, reference: Tape, name: str, stored: str, *, left_out: Collection[str] = ()
+) -> list[Gathered] | None:
+    """Return one entry per minibatch of mine; None when no field of it can be found stored.
+
+    Args:
+        left_out: fields that are made of several stored rows.
+    """
     found = []
     for event in mine.of(name).values():
-        table = _table(reference, stored, list(event.arrays), env_step=event.env_step)
+        fields = [field for field in event.arrays if field not in left_out]
+        table = _table(reference, stored, fields, env_step=event.env_step)
         if not table:
             return None
         n_rows = len(next(iter(event.arrays.values())))

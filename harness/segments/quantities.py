@@ -31,7 +31,7 @@ class Quantity:
         is_random: drawn, so that only its shape can be compared; its value is handed on.
         counts: the number of events is itself compared.
         is_optional: mine may lack it. is_silent: listed only when it differs.
-        gathers: the stored tap whose rows it holds, or "".
+        gathers: the stored tap whose rows it holds, or "". spanning: fields of several such rows.
         is_module: the parameters of a network.
         field_components: field -> where a difference in this field alone sits.
         follows_draws: comparable only where every draw is handed on, though its events count.
@@ -47,6 +47,7 @@ class Quantity:
     is_optional: bool = False
     is_silent: bool = False
     gathers: str = ""
+    spanning: tuple[str, ...] = ()
     is_module: bool = False
     field_components: Mapping[str, str] = field(default_factory=dict)
     follows_draws: bool = False
@@ -54,15 +55,26 @@ class Quantity:
     is_computed: bool = True
 
 
-def quantities_of(card: Card, reference: Tape) -> tuple[Quantity, ...]:
-    """Return what is compared with this tape of the reference, stage by stage."""
+def quantities_of(card: Card, reference: Tape, mine: Tape) -> tuple[Quantity, ...]:
+    """Return what is compared of these two tapes, stage by stage."""
     found = [
         *_of_environment(),
-        *(_of_tap(row) for row in card.taps if reference.count(row.name)),
+        *(
+            _of_tap(row, is_random=is_drawn(row, reference, mine))
+            for row in card.taps
+            if reference.count(row.name)
+        ),
         *_of_owners(reference.owners),
         *_of_modules(card, reference),
     ]
     return tuple(sorted(found, key=lambda quantity: STAGES.index(quantity.stage)))
+
+
+def is_drawn(row: TapRow, reference: Tape, mine: Tape) -> bool:
+    """Return whether a tap carries a draw that nothing else on both tapes determines."""
+    behind = [name for name in row.drawn_from if reference.count(name)]
+    is_computed = bool(behind) and all(mine.count(name) for name in behind)
+    return row.role == "source" and not is_computed
 
 
 def _of_environment() -> Iterator[Quantity]:
@@ -79,17 +91,18 @@ def _of_environment() -> Iterator[Quantity]:
     yield Quantity(ROUNDS, "update-schedule", "sample", counts=True, is_silent=True)
 
 
-def _of_tap(row: TapRow) -> Quantity:
+def _of_tap(row: TapRow, *, is_random: bool) -> Quantity:
     return Quantity(
         row.name,
         row.component,
         row.stage,
-        is_random=row.role == "source",
-        is_computed=row.role == "check" and row.shape != "module",
+        is_random=is_random,
+        is_computed=not is_random and row.shape != "module",
         counts=row.counts,
         follows_draws=row.counts,
         is_optional=row.is_optional,
         gathers=row.gathers,
+        spanning=row.spanning,
         is_module=row.shape == "module",
         field_components=row.field_components,
         # More is stored than was stepped: a reset was taken for a step.

@@ -190,7 +190,7 @@ def pieces(job: _Asked, reference: SideSpec, window: tuple[int, int]) -> dict[st
         hyperparameters=dict(job.call.hyperparameters),
         n_envs=job.call.n_envs,
     )
-    rows = compare_tapes(ours, theirs, quantities_of(card(job.call.algo), theirs), limits)
+    rows = compare_tapes(ours, theirs, quantities_of(card(job.call.algo), theirs, ours), limits)
     failed = [row for row in rows if row.status == "failed"]
     if failed:
         traced = [_traced(side, job, known, policy) for side in (job.side, reference)]

@@ -220,7 +220,7 @@ def _compared(
     """Return what is compared: everything computed that the nudged reference has, in data flow."""
     known = {name for run in nudged for name in run}
     tape = Tape(events={name: {(0,): None} for name in known}, owners=list(record["owners"]))  # type: ignore[dict-item]
-    every = quantities_of(card(task.algo), tape)
+    every = quantities_of(card(task.algo), tape, tape)
     after = tuple(
         Quantity(f"{owner}_after", "gradient-optimiser", "step") for owner in record["owners"]
     )

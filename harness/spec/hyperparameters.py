@@ -22,6 +22,7 @@ _WORDS = {
     "int_list": "a list of whole numbers such as [64, 64]",
     "net_arch": "a list of whole numbers such as [64, 64], or { pi = [64], vf = [64] }",
     "choice": "one of the listed words",
+    "words": "",
 }
 
 
@@ -80,7 +81,8 @@ def check_value(row: Hyperparameter, value: Json) -> Json:
     prefix = _prefix(row, word)
     if isinstance(word, str) and word in row.words and not prefix:
         return None if word == NONE else word
-    canonical = _KINDS[row.kind](_literal(value.removeprefix(prefix)) if prefix else value)
+    number = _literal(value.removeprefix(prefix)) if prefix else value
+    canonical = None if row.kind == "words" and not prefix else _KINDS[row.kind](number)
     if canonical is None or (row.kind == "choice" and canonical not in row.choices):
         raise UsageError(_mismatch(row, value))
     for number in _numbers(canonical):
@@ -101,7 +103,7 @@ def _mismatch(row: Hyperparameter, value: Json) -> str:
     low, high = (f"{x:g}" if x is not None else "" for x in (row.minimum, row.maximum))
     between = f" from {low} to {high}" if low and high else f", at least {low}" if low else ""
     words = f"one of {', '.join(row.choices)}" if row.choices else _WORDS[row.kind]
-    words = " or ".join([words, *(repr(word) for word in row.words)])
+    words = " or ".join([*([words] if words else []), *(repr(word) for word in row.words)])
     return (
         f"--set {row.name}: expected {words}{between}, got {value!r}\n"
         f"{row.name}: {row.description}; default {NONE if row.default is None else row.default!r}"
@@ -175,6 +177,7 @@ _KINDS: Mapping[str, Callable[[Json], Json]] = {
     "int_list": _int_list,
     "net_arch": _net_arch,
     "choice": _choice,
+    "words": _float,
 }
 
 

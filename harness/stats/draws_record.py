@@ -34,6 +34,8 @@ class DrawRecord:
         capacity: indices: rows available at each event; permutation: rows of the whole epoch.
         groups: permutation: epoch of each event, a new number for each epoch; noise, continuous:
             episode of each event (one environment). Empty: one group.
+        is_grouped: noise, continuous: draws of a group depend on each other through a state that
+            nothing hands on, so that whole groups are what can be exchanged.
         labels: weights: name of the parameter at each event, the same over seeds.
     """
 
@@ -45,6 +47,7 @@ class DrawRecord:
     capacity: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
+    is_grouped: bool = False
 
     def __post_init__(self) -> None:
         """Refuse records whose parts do not belong together."""

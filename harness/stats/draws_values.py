@@ -118,6 +118,8 @@ def value_features(record: DrawRecord) -> tuple[Feature, ...]:
         *_lags(rows, (mine, again), record.groups),
     )
     groups = _units(rows, record.groups) if is_noise else None
+    if record.is_grouped:
+        groups = _stretches(record.groups)
     if groups is None:
         return features
     return tuple(_summed(feature, groups) for feature in features)
@@ -265,6 +267,12 @@ def _units(rows: Rows, groups: tuple[int, ...]) -> NDArray[np.int64] | None:
     lag = float((known[1:] * known[:-1] * is_inside).sum()) / size if size else 0.0
     if abs(lag) <= CORRELATED:
         return None
+    return _stretches(groups)
+
+
+def _stretches(groups: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return the number of the stretch of equal groups that each event belongs to."""
+    stretch = np.array(groups)
     return np.cumsum(np.concatenate([[0], (stretch[1:] != stretch[:-1]).astype(np.int64)]))
 
 

@@ -8,7 +8,8 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import baselines.sb3
-from baselines.sb3.dqn import PASSED_ON, TRANSLATED, arguments_of, side
+from baselines.sb3 import off_policy
+from baselines.sb3.dqn import PASSED_ON, side
 from baselines.sb3.values import activation_of, schedule_of, train_freq_of
 from harness.records import SideSpec
 from harness.run.load import load_side
@@ -84,7 +85,7 @@ def test_parallel_environments_are_all_watched():
 
 def test_hyperparameters_reach_the_constructor_under_sb3s_names():
     call = a_call(hyperparameters={**SMALL, "activation_fn": "tanh", "train_freq": [2, "episode"]})
-    arguments = arguments_of(call)
+    arguments = off_policy.arguments_of(call, passed_on=PASSED_ON)
     assert arguments["policy_kwargs"] == {"net_arch": [16], "activation_fn": torch.nn.Tanh}
     assert arguments["train_freq"] == (2, "episode")
     assert arguments["learning_rate"](0.5) == 0.005
@@ -94,7 +95,11 @@ def test_hyperparameters_reach_the_constructor_under_sb3s_names():
 def test_every_hyperparameter_of_the_card_is_taken():
     from harness.spec.cards import card
 
-    assert set(card("dqn").hyperparameters) <= {*PASSED_ON, *TRANSLATED}
+    assert set(card("dqn").hyperparameters) <= {
+        *PASSED_ON,
+        *off_policy.PASSED_ON,
+        *off_policy.TRANSLATED,
+    }
 
 
 @pytest.mark.parametrize(

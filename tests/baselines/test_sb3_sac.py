@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import baselines.sb3
-from baselines.sb3.sac import PASSED_ON, TRANSLATED, arguments_of, side
+from baselines.sb3 import off_policy
+from baselines.sb3.sac import PASSED_ON, side
 from harness import tap
 from harness.probes import register
 from harness.records import SideSpec
@@ -59,10 +60,10 @@ def codes(code):
 
 
 @contextmanager
-def without_tap_map():
+def without_tap_map(path=MAP):
     """Put the functions of the map back to what their files say, whatever ran before."""
     kept = []
-    for entry in read_tap_map(MAP):
+    for entry in read_tap_map(path):
         module = importlib.import_module(entry.module)
         function = inspect.unwrap(attrgetter(entry.function)(module))
         source = compile(inspect.getsource(module), module.__file__, "exec", dont_inherit=True)
@@ -186,7 +187,8 @@ def test_rows_are_places_in_order_of_storage(n_envs):
 
 
 def test_hyperparameters_reach_the_constructor_under_sb3s_names():
-    arguments = arguments_of(a_call(activation_fn="tanh", train_freq=[2, "episode"]))
+    call = a_call(activation_fn="tanh", train_freq=[2, "episode"])
+    arguments = off_policy.arguments_of(call, passed_on=PASSED_ON)
     assert arguments["policy_kwargs"] == {
         "net_arch": EXPOSING["net_arch"],
         "activation_fn": torch.nn.Tanh,
@@ -197,7 +199,11 @@ def test_hyperparameters_reach_the_constructor_under_sb3s_names():
 
 
 def test_every_hyperparameter_of_the_card_is_taken():
-    assert set(card("sac").hyperparameters) <= {*PASSED_ON, *TRANSLATED}
+    assert set(card("sac").hyperparameters) <= {
+        *PASSED_ON,
+        *off_policy.PASSED_ON,
+        *off_policy.TRANSLATED,
+    }
 
 
 def test_unknown_hyperparameter_is_refused():

@@ -46,7 +46,7 @@ class Recorded:
         self.known = self._play(self.reference, self.policy)
         wide = replace(self.policy, is_wide=True)
         self.again = self._play(self.reference, wide, seed=AGAIN_SEED, against=self.known)
-        self.quantities = quantities_of(self.card, self.known.tape)
+        self.quantities = quantities_of(self.card, self.known.tape, self.known.tape)
         computed = [quantity.name for quantity in self.quantities if quantity.is_computed]
         self.limits = Limits(
             floors_of(self.known.tape, self.again.tape, computed),

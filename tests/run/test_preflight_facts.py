@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.run.beginnings import FOREIGN, ROOT, differing, planted, reference, side_of
+from tests.run.beginnings import FOREIGN, ROOT, SB3, differing, planted, reference, side_of
 
 ADAM = "torch.optim.Adam(self.Q.parameters(), lr=learning_rate(h, progress=0.0))"
 MAKE = "env = call.make_env()\n"
@@ -71,6 +71,8 @@ RIGHT = [
     ("dqn", ROOT / "my_impls" / "dqn.py"),
     ("ppo", ROOT / "my_impls" / "ppo.py"),
     ("sac", ROOT / "my_impls" / "sac.py"),
+    ("td3", ROOT / "my_impls" / "td3.py"),
+    ("ddpg", ROOT / "my_impls" / "ddpg.py"),
     ("dqn", FOREIGN / "script.py"),
     ("dqn", FOREIGN / "functional.py"),
     ("dqn", FOREIGN / "workers.py"),
@@ -114,14 +116,14 @@ def test_right_side_written_in_another_way_differs_in_nothing(algo, changes, tmp
     assert differing(algo, planted(algo, tmp_path, *pairs)) == {}
 
 
-@pytest.mark.parametrize("algo", ["dqn", "ppo", "sac"])
+@pytest.mark.parametrize("algo", SB3)
 def test_reference_shows_every_fact_of_a_beginning(algo):
     for facts in reference(algo).values():
         assert {"activations", "minibatch_rows", "loss_rows", "first_round_updates"} <= facts.keys()
         assert {"versions", "device", "env_kwargs", "outer_wrappers", "grad_clip"} <= facts.keys()
 
 
-@pytest.mark.parametrize("algo", ["dqn", "ppo", "sac"])
+@pytest.mark.parametrize("algo", SB3)
 def test_no_fact_of_whole_runs_is_in_a_beginning(algo):
     whole = {"n_updates", "env_steps", "episodes", "last_update_env_step", "learning_rate_last"}
     assert all(not whole & facts.keys() for facts in reference(algo).values())

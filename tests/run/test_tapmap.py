@@ -57,6 +57,10 @@ def fails(x):
 
 
 kept = fails
+
+
+def nameless(x):
+    return [max(abs(x), 2), x + 0]
 """
 
 
@@ -124,6 +128,26 @@ def test_tap_fires_only_where_its_condition_holds(mapped):
     assert seen == [("small", 1), ("replaced", 16)]
 
 
+def test_value_without_a_name_is_tapped_where_it_stands_the_outer_one_too(mapped):
+    module, seen = mapped(
+        "inner = { at = 'tapped_module:nameless', wraps = 'abs(x)' }\n"
+        "replaced = { at = 'tapped_module:nameless', wraps = 'max(abs(x), 2)' }\n"
+        "never = { at = 'tapped_module:nameless', wraps = 'x + 0', when = 'x > 1' }"
+    )
+    assert module.nameless(-3) == [103, -3]
+    assert seen == [("inner", 3), ("replaced", 3)]
+
+
+def test_tap_with_several_places_fires_in_each(mapped):
+    module, seen = mapped(
+        "[[taps.q]]\nat = 'tapped_module:fails:y'\n[[taps.q]]\nat = 'tapped_module:Sub.s:y'"
+    )
+    module.Sub.s(1)
+    with pytest.raises(ValueError, match="4"):
+        module.kept(4)
+    assert seen == [("q", 1), ("q", 4)]
+
+
 def test_methods_properties_and_inner_functions_can_be_tapped(mapped):
     module, seen = mapped(
         "a = 'tapped_module:Sub.s:y'\nb = 'tapped_module:Sub.p:y'\n"
@@ -168,6 +192,9 @@ def test_super_and_class_cell_keep_working(mapped):
         ("q = 'tapped_module:Sub.f'", r"expected at = 'module:function:variable', saw 'tapped_module:Sub.f'"),
         ("q = { at = 'tapped_module:Sub.f', expression = 'x' }", r"expected exactly one of after and before, saw none"),
         ("q = { at = 'tapped_module:Sub.f:y', after = 'y' }", r"expected neither after nor before, saw after"),
+        ("q = { at = 'tapped_module:nameless', wraps = 'abs(y)' }", r"nameless in .* holds no 'abs\(y\)'; did you mean 'abs\(x\)'"),
+        ("q = { at = 'tapped_module:nameless', wraps = 'x', after = 'y' }", r"expected neither after nor before, saw after"),
+        ("q = { at = 'tapped_module:nameless', wraps = 'x', expression = 'y' }", r"expected no expression beside wraps, saw 'y'"),
         ("q = { at = 'tapped_module:Sub.f', expression = 'x +', after = 'y' }", r"expected a Python expression, saw 'x \+'"),
         ("q = { at = 'tapped_module:fails:y', when = 'x >' }", r"tap 'q' .*: when: expected a Python expression, saw 'x >'"),
         ("q = { at = 'tapped_module:fails:y', when = '' }", r"when: expected a Python expression, saw ''"),

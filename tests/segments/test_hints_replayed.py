@@ -120,7 +120,7 @@ def rows_of(file, algo, name):
     policy = Policy(perturbed=scenario.perturbed, reward_scale=scenario.reward_scale)
     mine = SideSpec(file.name, str(file), None, "side", None, "")
     known = recorded(algo, scenario.name)
-    quantities = quantities_of(card(algo), known)
+    quantities = quantities_of(card(algo), known, known)
     limits = Limits(
         skipped=frozenset(scenario.perturbed),
         hyperparameters=scenario.hyperparameters,

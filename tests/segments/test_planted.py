@@ -110,7 +110,7 @@ def reference():
 
 @pytest.fixture(scope="module")
 def quantities(reference):
-    return quantities_of(card("dqn"), reference)
+    return quantities_of(card("dqn"), reference, reference)
 
 
 @pytest.fixture(scope="module")

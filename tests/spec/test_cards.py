@@ -38,6 +38,8 @@ BUILT = {
         ["model.policy.mlp_extractor.policy_net", "model.policy.mlp_extractor.value_net"],
     ),
     "sac": ("Pendulum-v1", ["model.actor.latent_pi"]),
+    "td3": ("Pendulum-v1", ["model.actor.mu"]),
+    "ddpg": ("Pendulum-v1", ["model.actor.mu"]),
 }
 
 

@@ -104,6 +104,19 @@ def test_check_value_word_with_something_else_than_a_number_is_an_error(value):
 
 
 @pytest.mark.parametrize(
+    ("value", "canonical"), [("none", None), ("normal_1e-1", "normal_0.1"), ("ou_2", "ou_2.0")]
+)
+def test_check_value_of_words_alone_is_made_canonical(value, canonical):
+    assert check_value(card("td3").hyperparameters["action_noise"], value) == canonical
+
+
+@pytest.mark.parametrize("value", [0.1, "normal", "normal_-1", "gauss_1"])
+def test_check_value_of_words_alone_takes_no_number_and_no_other_word(value):
+    with pytest.raises(UsageError, match=r"expected 'none' or 'normal_X' or 'ou_X', at least 0"):
+        check_value(card("td3").hyperparameters["action_noise"], value)
+
+
+@pytest.mark.parametrize(
     ("name", "value", "canonical"),
     [
         ("clip_range_vf", "none", None),

@@ -392,5 +392,7 @@ def test_draw_tests_when_noise_of_episodes_is_white_then_steps_are_the_units():
         "noise", "noise", (draw, draw), rng=rng(), n=100, groups=worlds.episodes(100)
     )
     assert {test.n for test in draw_tests([record]) if "mean" in test.feature[:4]} == {100}
+    grouped = replace(record, is_grouped=True)
+    assert {test.n for test in draw_tests([grouped]) if "mean" in test.feature[:4]} == {5}
     correlated = worlds.ou_noises(rng(), 100)
     assert {test.n for test in draw_tests([correlated]) if "mean" in test.feature[:4]} == {5}

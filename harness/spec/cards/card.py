@@ -17,7 +17,9 @@ Clock = Literal["env_step", "update"]
 Draws = Literal[
     "", "weights", "action", "categorical", "continuous", "indices", "permutation", "noise"
 ]
-Kind = Literal["int", "float", "bool", "schedule", "period", "int_list", "net_arch", "choice"]
+Kind = Literal[
+    "int", "float", "bool", "schedule", "period", "int_list", "net_arch", "choice", "words"
+]
 
 # The word for "no value", which TOML and the command line lack; it is None in a call.
 NONE = "none"
@@ -37,7 +39,11 @@ class TapRow:
         draws: what kind of random draw a source is, for the draw test; "" for none.
         counts: the number of events is itself compared; else an event of one side only is no
             difference.
+        drawn_from: of a source, the sources that it may be computed from. Where mine taps those
+            of them that the reference has, its value is no draw of its own: it is compared.
+        is_remembered: what is computed from this draw depends on the earlier ones of the episode.
         gathers: name of the tap whose stored rows these rows are taken from, or "".
+        spanning: fields of such a row that, with n_steps > 1, come from several stored rows.
         field_components: field -> component, where a difference in this field alone sits elsewhere.
         is_optional: an implementation or a setting may lack it; not observed is then no gap.
     """
@@ -53,8 +59,11 @@ class TapRow:
     description: str
     fields: tuple[str, ...] = ()
     draws: Draws = ""
+    drawn_from: tuple[str, ...] = ()
+    is_remembered: bool = False
     counts: bool = False
     gathers: str = ""
+    spanning: tuple[str, ...] = ()
     is_optional: bool = False
     field_components: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,7 +73,7 @@ class Hyperparameter:
     """One hyperparameter under SB3's name; `minimum` and `maximum` are inclusive.
 
     `words` may stand in place of a value of its kind: "none" (None in a call) or, say, "auto";
-    "auto_X" means "auto_" and a number of the kind, within the bounds.
+    "auto_X" means "auto_" and a number of the kind, within the bounds. Kind "words": words alone.
     """
 
     name: str
@@ -144,7 +153,8 @@ def card(algo: str) -> Card:
 
 
 def _tap(row: Mapping[str, Json]) -> TapRow:
-    return TapRow(**{**row, "fields": tuple(row.get("fields", ()))})
+    lists = {name: tuple(row.get(name, ())) for name in ("fields", "drawn_from", "spanning")}
+    return TapRow(**{**row, **lists})
 
 
 def _hyperparameter(name: str, row: Mapping[str, Json]) -> Hyperparameter:

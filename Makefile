@@ -8,7 +8,7 @@ ARGS ?= --algo dqn --envs easy
 PYTEST_ARGS ?=
 
 .PHONY: compare test check format lint types contracts coverage slow \
-	calibrate-stats bench-overhead bench-start bench-stats bench-judge bench-bugs bench-twin soak check-versions clean
+	calibrate calibrate-stats bench-overhead bench-start bench-stats bench-judge bench-bugs bench-twin soak check-versions clean
 
 ## The main job: compare my_impls/dqn.py with stable-baselines3. Other arguments: make compare ARGS='...'
 ## (make shows every verdict but PARITY as an error, because `compare` exits with 1, 3 or 4 then.)
@@ -46,6 +46,10 @@ format: $(VENV)/.installed-dev
 ## Calibrations and soaks in full (minutes to hours); the test suite holds a smoke version of each.
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+## How often is the harness wrong? Rewrites docs/calibration.md; goes on if ended, hours in full.
+calibrate: $(VENV)/.installed-test
+	$(BIN)/compare calibrate --jobs 2 $(ARGS_BENCH)
 
 calibrate-stats: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.stats.calibrate $(ARGS_BENCH)

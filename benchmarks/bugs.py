@@ -34,6 +34,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from benchmarks import bugs_page
+from harness.errors import UsageError
 from tests.bugs.catalogue import ALGOS, Planted, planted
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -155,7 +156,7 @@ def both(a: Planted, b: Planted) -> str:
     try:
         source = str(b.patched(a.patched()))
         compile(source, a.name, "exec")
-    except (ValueError, SyntaxError):
+    except (UsageError, SyntaxError):
         return ""
     return source
 

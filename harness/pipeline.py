@@ -59,6 +59,8 @@ class CompareResult:
 # be begun on idle processors. Closing the iterator ends whatever is still in flight.
 Arriving = Generator[tuple[RunId, RunRecord], None, None]
 Fetch = Callable[[Sequence[RunId], Sequence[RunId]], Arriving]
+# Gives the trace of a usable run.
+Load = Callable[[RunId, RunRecord], Trace]
 
 
 def compare(
@@ -78,7 +80,7 @@ def compare(
     with LocalExecutor(store, jobs=jobs, limits=Limits(), progress=progress) as executor:
         fetch = _trainer(executor, store, planned=_planner(spec), jobs=jobs, progress=progress)
         questions = asked_now(spec, store, jobs=jobs)
-        course = _follow(spec, store, questions=questions, fetch=fetch, say=progress.stage)
+        course = _follow(spec, _loader(store), questions=questions, fetch=fetch, say=progress.stage)
     folder = store.comparison_dir(_name_of(spec))
     store.write_comparison(folder, comparison_document(spec, course.gathered))
     return _conclude(spec, course, folder)
@@ -99,12 +101,32 @@ def rejudge(folder: Path) -> CompareResult:
     store = Store(folder.parent.parent)
     course = _follow(
         spec,
-        store,
+        _loader(store),
         questions=asked_before(document),
         fetch=_stored(records),
         say=lambda _line: None,
     )
     return _conclude(spec, course, folder)
+
+
+def judged_looks(spec: ComparisonSpec, gathered: Gathered) -> list[LookJudgement]:
+    """Return the looks of a comparison whose evidence is at hand, up to the one that decides it.
+
+    The same course as `compare` takes; nothing is trained, read or written.
+    """
+    twins = {row.env_id: row for row in gathered.twins}
+    course = _follow(
+        spec,
+        lambda run_id, _record: gathered.traces[run_id],
+        questions=Questions(
+            preflight=lambda: gathered.preflight,
+            segments=lambda: gathered.segments,
+            twin=lambda env, _segments: twins.get(env.env_id),
+        ),
+        fetch=_stored(gathered.records),
+        say=lambda _line: None,
+    )
+    return course.looks
 
 
 def segments_alone(spec: ComparisonSpec, *, results: Path, jobs: int) -> judge.Alone:
@@ -128,9 +150,13 @@ class _Course:
         return Gathered(self.records, self.traces, self.segments, self.twins, self.preflight)
 
 
+def _loader(store: Store) -> Load:
+    return lambda _run_id, record: store.load(record.spec)
+
+
 def _follow(
     spec: ComparisonSpec,
-    store: Store,
+    load: Load,
     *,
     questions: Questions,
     fetch: Fetch,
@@ -148,7 +174,7 @@ def _follow(
     for look, wave in enumerate(waves):
         ahead = waves[look + 1] if look + 1 < len(waves) else ()
         with closing(fetch(wave, ahead)) as arriving:
-            _gather(spec, store, course, arriving=arriving, look=look)
+            _gather(spec, load, course, arriving=arriving, look=look)
         course.looks.append(judge.judge_look(spec, course.gathered, look))
         if course.looks[-1].decision.verdict != "inconclusive":
             break
@@ -179,7 +205,7 @@ def _ahead(
 
 def _gather(
     spec: ComparisonSpec,
-    store: Store,
+    load: Load,
     course: _Course,
     *,
     arriving: Iterator[tuple[RunId, RunRecord]],
@@ -191,7 +217,7 @@ def _gather(
             raise UsageError(_unsupported(record.spec.side.name, run_id.role, record.message))
         course.records[run_id] = record
         if record.is_usable:
-            course.traces[run_id] = store.load(record.spec)
+            course.traces[run_id] = load(run_id, record)
         if not spec.keep_going and _is_decided(spec, course, look=look, run_id=run_id):
             return
 

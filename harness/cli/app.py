@@ -14,6 +14,7 @@ import typer
 
 from harness.cli import completion, say, taps
 from harness.cli.arguments import WHAT, MineTaps, ReferenceTaps, Waivers
+from harness.cli.calibrate import calibrate
 from harness.cli.outlet import guarded_streams
 from harness.cli.stops import ignore_stops, stoppable
 from harness.errors import (
@@ -30,7 +31,7 @@ from harness.spec.tiers import TIERS, known_ids
 PROGRAM = "compare"
 _WHAT, _EVIDENCE, _DECISION = WHAT, "How much evidence", "When a difference counts"
 _RUNNING, _OUTPUT = "Running", "Output"
-_SUB_COMMANDS = ("report", "segments", "taps", "list", "doctor", "export")
+_SUB_COMMANDS = ("report", "segments", "taps", "list", "doctor", "export", "calibrate")
 
 app = typer.Typer(
     help="Compare an implementation of a reinforcement-learning algorithm with a trusted one.",
@@ -43,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(taps.app, name="taps")
+app.command()(calibrate)
 
 
 class ExportFormat(StrEnum):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.errors import UsageError
 from harness.records import COMPONENTS
 from tests.bugs.catalogue import ALGOS, changed_lines, clean_source, everything, planted, table
 
@@ -40,5 +41,5 @@ def test_ids_are_there_once_and_each_algorithm_has_enough(algo):
 
 def test_text_that_is_not_there_once_is_refused():
     row = planted("dqn")[0]
-    with pytest.raises(ValueError, match=r"dqn/.*: 0 places hold"):
+    with pytest.raises(UsageError, match=r"dqn/.*: 0 places hold"):
         row.patched("nothing")

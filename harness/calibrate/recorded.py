@@ -1,0 +1,109 @@
+"""Segments with the reference recorded once per process: many changed copies, one reference.
+
+`compare` plays the reference anew for each file, in child processes. Here the same scenarios are
+played in this process and the plays of the reference are kept, which takes a third of the time. A
+copy that hangs is ended by a timer.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+from unittest import mock
+
+import torch
+
+from harness import ahead
+from harness.codec import to_plain
+from harness.judgement import SegmentsResult
+from harness.records import Json, SideSpec
+from harness.segments import child
+from harness.segments.join import joined
+from harness.segments.play import Played, play
+from harness.segments.scenario import Scenario, scenarios
+from harness.spec.environments import register_ids
+
+# CPU time of one copy in one scenario, far above what any takes, seconds.
+TIME_LIMIT_S = 120.0
+# Plays of the reference by everything that they depend on: (tape followed, play).
+_KEPT: dict[tuple[str, int], tuple[Any, Played]] = {}
+
+
+@contextmanager
+def reference_recorded_once() -> Iterator[None]:
+    """Let `harness.ahead` ask its scenarios in this process, with the reference's plays kept."""
+    with mock.patch.object(ahead, "run_segments", _in_this_process):
+        yield
+
+
+def _in_this_process(
+    algo: str,
+    mine: SideSpec,
+    reference: SideSpec,
+    *,
+    fallback: Mapping[str, Json],
+    **_how: object,
+) -> SegmentsResult:
+    rows = scenarios()[algo]
+    return joined(algo, rows, [answer_of(one, mine, reference, fallback=fallback) for one in rows])
+
+
+def answer_of(
+    scenario: Scenario, mine: SideSpec, reference: SideSpec, *, fallback: Mapping[str, Json]
+) -> dict[str, Any]:
+    """Return what one scenario says of mine, as its child process would."""
+    torch.set_num_threads(1)
+    register_ids()
+    sides = child.Sides(mine, reference, child.policy_of(scenario))
+    try:
+        with _kept_plays(reference), _time_limit():
+            found = child.run_scenario(scenario, sides, fallback=fallback)
+    except TimeoutError:
+        found = {"failure": f"it did not end within {TIME_LIMIT_S:,.0f} s"}
+    return dict(json.loads(json.dumps(to_plain(found))))
+
+
+def reference_again(algo: str, reference: SideSpec, *, seed: int) -> SegmentsResult:
+    """Return the reference as both sides, in scenarios under seeds of their own."""
+    _KEPT.clear()
+    rows = [replace(one, seed=1_000 * seed + one.seed) for one in scenarios()[algo]]
+    answers = [answer_of(one, reference, reference, fallback={}) for one in rows]
+    _KEPT.clear()
+    return joined(algo, rows, answers)
+
+
+@contextmanager
+def _kept_plays(reference: SideSpec) -> Iterator[None]:
+    def kept(side: SideSpec, call: Any, **how: Any) -> Played:  # noqa: ANN401 - as `play` has them
+        if side != reference:
+            return play(side, call, **how)
+        known = how.get("reference")
+        named = json.dumps(to_plain([vars(call), repr(how.get("policy"))]))
+        key = (named, id(known))
+        if key not in _KEPT:
+            _KEPT[key] = (known, play(side, call, **how))  # known is held, so its id stays taken
+        return _KEPT[key][1]
+
+    with mock.patch.object(child, "play", kept):
+        yield
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    """Raise TimeoutError inside the with block after TIME_LIMIT_S of this process's own time."""
+
+    def ended(_signum: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGPROF, ended)
+    signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)

@@ -58,7 +58,7 @@ def load_plan(file: Path = PLAN, *, algos: tuple[str, ...] = (), scale: float = 
         seeds = int(table["pool"]["seeds"])
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         message = (
-            f"--plan {file}: expected a table with [pool], its `seeds`, and its `cells` of algo, env "
+            f"--plan {file}: expected [pool] with `seeds`, and with `cells` of algo, env "
             f"and total_timesteps, saw: {error}\nStart from {PLAN}."
         )
         raise UsageError(message) from error

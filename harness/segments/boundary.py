@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from harness.run.observe.environments import AUXILIARY, UNDECIDED, EnvRecord
+from harness.run.observe.sites import Sites
 from harness.segments.tape import Arrays, Tape
 from harness.segments.values import arrays_of, hand_on
 from harness.side import Call
@@ -33,11 +34,12 @@ class Boundary:
     Args:
         call: what the side was called with. tape: where problems are noted.
         take: takes an event down under a quantity and slot; returns the reference's arrays at the
-            same place when replaying. note: remembers where a quantity is born.
+            same place when replaying. sites: remembers where things are born.
         reward_scale: factor on the environment's rewards (a perturbation).
 
     Attributes:
         env_steps: made so far, summed over parallel environments.
+        birthplaces: lines on which environments were made.
     """
 
     def __init__(
@@ -46,22 +48,34 @@ class Boundary:
         *,
         take: Take,
         tape: Tape,
-        note: Callable[[str], None],
+        sites: Sites,
         reward_scale: float = 1.0,
     ) -> None:
         self.env_id = call.env_id.rpartition(":")[2]
-        self.last_made: EnvRecord | None = None
+        self._last_made: EnvRecord | None = None
+        self.birthplaces: list[str] = []
         self.silent_resets = 0
         self.env_steps = 0
         self._n_envs = call.n_envs
         self._take = take
-        self._note = note
+        self._sites = sites
         self._tape = tape
         self._reward_scale = reward_scale
         self._n_admitted = 0
         self._steps: dict[int, int] = {}
         self._episodes: dict[int, int] = {}
         self._seeds: dict[int, int] = {}
+
+    @property
+    def last_made(self) -> EnvRecord | None:
+        """Return the record of the environment that was made last."""
+        return self._last_made
+
+    @last_made.setter
+    def last_made(self, record: EnvRecord | None) -> None:
+        self._last_made = record
+        if record is not None and (here := self._sites.here()):
+            self.birthplaces.append(here)
 
     def acting(self, record: EnvRecord, action: Any) -> Any:
         """Compare the action, return the reference's; a reset before it counts from here."""
@@ -102,7 +116,7 @@ class Boundary:
         if record.index == UNDECIDED:
             self._is_training(record)
         if record.index >= 0:
-            self._note(RESETS)
+            self._sites.note(RESETS)
             kept = self._seeds.get(record.index, NO_SEED)
             self._seeds[record.index] = kept if seed is None else int(seed)
 

@@ -24,6 +24,8 @@ from harness.run.observe.sites import Sites
 
 # Lines of one function: (file, first line of the function) -> line numbers.
 Lines = dict[tuple[str, int], set[int]]
+# A file and a line of it.
+Place = tuple[str, int]
 # At most so many stretches are named; the one that holds the tap comes first.
 MAX_STRETCHES = 12
 # Of the first stretch, so many lines are shown.
@@ -38,6 +40,8 @@ class Tracer:
 
     Attributes:
         lines: (quantity of the event before, quantity) -> lines that ran between the two.
+        stacks: quantity -> the places of the side's code, (file, line), that its first event was
+            reached through, innermost first.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -47,7 +51,9 @@ class Tracer:
         self._latest: Lines = {}
         self._before = ""
         self._has_begun = False
+        self._stack: tuple[tuple[str, int, int], ...] = ()
         self.lines: dict[tuple[str, str], Lines] = {}
+        self.stacks: dict[str, tuple[Place, ...]] = {}
 
     @contextmanager
     def tracing(self, *, is_on: bool) -> Iterator[None]:
@@ -78,11 +84,17 @@ class Tracer:
             self._latest, self._recent = self._recent, {}
             self._add((self._before, name))
             self._before = name
+            self._stack = tuple(self._running())
+            self.stacks.setdefault(name, tuple((path, line) for path, _, line in self._stack))
+            # What is left of the statement that the event lies in runs after it.
+            for path, start, line in self._stack[:1]:
+                self._recent[path, start] = {line}
 
     def credit_also(self, name: str) -> None:
         """Credit to one more quantity what the last event was credited with."""
         if self._folders:
             self._add(("", name))
+            self.stacks.setdefault(name, tuple((path, line) for path, _, line in self._stack))
 
     def before(self, name: str) -> Lines:
         """Return everything credited to a quantity."""
@@ -93,11 +105,11 @@ class Tracer:
         found: Lines = {}
         for pair, lines in self.lines.items():
             if is_wanted(*pair):
-                _merge(found, lines)
+                merge(found, lines)
         return found
 
     def _add(self, pair: tuple[str, str]) -> None:
-        _merge(self.lines.setdefault(pair, {}), self._latest)
+        merge(self.lines.setdefault(pair, {}), self._latest)
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
         del event, argument
@@ -113,12 +125,27 @@ class Tracer:
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
         del argument
         if event == "line":
-            place = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
-            self._recent.setdefault(place, set()).add(frame.f_lineno)
+            self._note(frame)
+        elif event == "return" and frame.f_back and self._is_traced.get(frame.f_back.f_code):
+            # The rest of the calling statement is still to run.
+            self._note(frame.f_back)
         return self._line
 
+    def _note(self, frame: FrameType) -> None:
+        place = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
+        self._recent.setdefault(place, set()).add(frame.f_lineno)
 
-def _merge(into: Lines, lines: Lines) -> None:
+    def _running(self) -> Iterator[tuple[str, int, int]]:
+        """Yield (file, first line of the function, line) of the side's frames, innermost first."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            if self._is_traced.get(frame.f_code):
+                yield frame.f_code.co_filename, frame.f_code.co_firstlineno, frame.f_lineno
+            frame = frame.f_back
+
+
+def merge(into: Lines, lines: Lines) -> None:
+    """Add lines to others."""
     for place, numbers in lines.items():
         into.setdefault(place, set()).update(numbers)
 
@@ -126,7 +153,7 @@ def _merge(into: Lines, lines: Lines) -> None:
 def merged(lines: Lines, more: Lines) -> Lines:
     """Return both together."""
     found = {place: set(numbers) for place, numbers in lines.items()}
-    _merge(found, more)
+    merge(found, more)
     return found
 
 
@@ -142,8 +169,12 @@ class Stretch:
     @property
     def place(self) -> str:
         """Return "file:first-last"."""
-        span = str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
-        return f"{self.short}:{span}"
+        return place_of(self.short, self.first, self.last)
+
+
+def place_of(short: str, first: int, last: int) -> str:
+    """Return "file:first-last", "file:first" for a single line."""
+    return f"{short}:{first}" if first == last else f"{short}:{first}-{last}"
 
 
 def stretches(lines: Lines, site: str, sites: Sites) -> tuple[Stretch, ...]:
@@ -156,7 +187,7 @@ def stretches(lines: Lines, site: str, sites: Sites) -> tuple[Stretch, ...]:
     found: list[tuple[bool, int, Stretch]] = []
     for (path, start), numbers in lines.items():
         short = sites.short(path)
-        covered = _widened(path, numbers)
+        covered = widened(path, numbers)
         is_other = not (short == file and number.isdigit() and int(number) in covered)
         found += [(is_other, start, Stretch(short, path, *span)) for span in _spans(covered)]
     at = int(number) if number.isdigit() else 0
@@ -176,9 +207,9 @@ def text_of(stretch: Stretch) -> tuple[str, ...]:
     )
 
 
-def _widened(path: str, numbers: set[int]) -> set[int]:
+def widened(path: str, numbers: set[int]) -> set[int]:
     """Return the lines of every simple statement, or header, that one of `numbers` lies in."""
-    spans = _statements(path)
+    spans = statements_of(path)
     covered = set()
     for number in numbers:
         first, last = spans.get(number, (number, number))
@@ -187,7 +218,7 @@ def _widened(path: str, numbers: set[int]) -> set[int]:
 
 
 @cache
-def _statements(path: str) -> Mapping[int, tuple[int, int]]:
+def statements_of(path: str) -> Mapping[int, tuple[int, int]]:
     """Return line -> first and last line of the innermost statement, or header, that it lies in."""
     try:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"))

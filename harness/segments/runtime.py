@@ -126,7 +126,7 @@ class Runtime:
             call,
             take=self._take_at_boundary,
             tape=self.tape,
-            note=self.sites.note,
+            sites=self.sites,
             reward_scale=self.policy.reward_scale,
         )
         self.optimisers = Optimisers(self)

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.judgement import SegmentRow
-from harness.segments.boundary import ENV_START, RESETS
-from harness.segments.lines import Lines, merged, stretches, text_of
+from harness.segments.boundary import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
+from harness.segments.lines import Lines, merged, place_of, stretches, text_of, widened
 from harness.segments.networks import KINDS
 from harness.segments.runtime import Runtime
+from harness.segments.slices import behind
+
+# What depends on how the environments were made.
+OF_ENVIRONMENT = frozenset({ENV_ACTION, ENV_RESULT, ENV_START, RESETS})
 
 
 def spanned(row: SegmentRow, mine: Runtime, reference: Runtime) -> SegmentRow:
@@ -36,12 +40,34 @@ def places_of_draws(source: str, runtime: Runtime, *, is_seed: bool) -> tuple[st
 def _stretched(name: str, runtime: Runtime) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the places of a quantity, and the source of the first of them."""
     site = runtime.tape.sites.get(name, "")
-    found = stretches(_lines(name, runtime), site, runtime.sites)
-    born = tuple(dict.fromkeys(_born(name, runtime)))
+    lines = merged(_lines(name, runtime), _behind(name, runtime))
+    found = stretches(lines, site, runtime.sites)
+    born = tuple(dict.fromkeys(_whole(place, runtime) for place in _born(name, runtime)))
     places = tuple(one.place for one in found)
     is_built = bool(_network_of(name)) and not name.endswith("inputs")
     every = (*born, *places) if is_built else (*places, *born)
     return every, text_of(found[0]) if found else ()
+
+
+def _whole(place: str, runtime: Runtime) -> str:
+    """Return the place of the whole statement that a place, "file:line", lies in."""
+    short, _, number = place.rpartition(":")
+    lines = widened(runtime.sites.path(short), {int(number)})
+    return place_of(short, min(lines), max(lines))
+
+
+def _behind(name: str, runtime: Runtime) -> Lines:
+    """Return the lines that the value of a quantity follows from (harness/segments/slices.py).
+
+    Not for gradients, which follow from the whole update, nor for what passes through networks.
+    """
+    if name.endswith("_grad") or _network_of(name):
+        return {}
+    handed: dict[str, set[int]] = {}
+    for stack in runtime.tracer.stacks.values():
+        for path, line in stack[:1]:
+            handed.setdefault(path, set()).add(line)
+    return behind(name, runtime.tracer.stacks.get(name, ()), handed)
 
 
 def _lines(name: str, runtime: Runtime) -> Lines:
@@ -91,7 +117,9 @@ def _network_of(name: str) -> str:
 
 
 def _born(name: str, runtime: Runtime) -> Iterator[str]:
-    """Yield the lines that made the networks, or the optimiser, which a quantity comes from."""
+    """Yield the lines that made what a quantity comes from: environments, optimiser, networks."""
+    if name in OF_ENVIRONMENT:
+        yield from runtime.boundary.birthplaces
     yield from runtime.optimisers.birthplaces.get(name, ())
     modules = {*runtime.tape.callers.get(name, ()), name, _network_of(name)}
     for module in sorted(modules):

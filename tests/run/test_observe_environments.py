@@ -229,7 +229,7 @@ def test_observed_environment_is_transparent_to_attributes_copies_and_pickles():
     def work():
         env = cartpole()
         env._max_episode_steps = 7
-        assert env.env._max_episode_steps == 7
+        assert isinstance(env, gymnasium.wrappers.TimeLimit)
         assert env.get_wrapper_attr("_max_episode_steps") == 7
         copied = copy.deepcopy(env)
         assert isinstance(copied, ObservedEnv)
@@ -242,10 +242,29 @@ def test_observed_environment_is_transparent_to_attributes_copies_and_pickles():
     assert max(row["length"] for row in writer.episodes) == 7
 
 
+@pytest.mark.parametrize("peeled", [lambda env: env.env, lambda env: env.unwrapped])
+def test_environment_without_its_time_limit_is_seen_as_such(peeled):
+    def work():
+        env = peeled(gymnasium.make(CARTPOLE, max_episode_steps=5))
+        assert not isinstance(env, gymnasium.wrappers.TimeLimit)
+        drive(env, 60)
+
+    observation, writer = watch(work, total_timesteps=60)
+    assert observation.facts()["env_steps"] == 60
+    assert observation.facts()["time_limit"] is None
+    assert max(row["length"] for row in writer.episodes) > 5
+
+
 def test_patches_when_the_context_ends_are_all_undone():
-    before = (gymnasium.make, gymnasium.make_vec, AsyncVectorEnv.step_wait, SyncVectorEnv.step)
+    def replaced():
+        layers = (type(cartpole().unwrapped), gymnasium.wrappers.TimeLimit, gymnasium.Wrapper)
+        of_layers = [vars(cls).get(name) for cls in layers for name in ("step", "reset")]
+        vectors = (AsyncVectorEnv.step_wait, SyncVectorEnv.step)
+        return [gymnasium.make, gymnasium.make_vec, *vectors, *of_layers]
+
+    before = replaced()
     watch(lambda: drive(cartpole(), 100))
-    after = (gymnasium.make, gymnasium.make_vec, AsyncVectorEnv.step_wait, SyncVectorEnv.step)
+    after = replaced()
     assert before == after
     assert not isinstance(cartpole(), ObservedEnv)
 

@@ -40,6 +40,7 @@ class EnvRecord:
             AUXILIARY (evaluation, wrong id, more than n_envs). is_muted: part of another one.
         first_reset_seed: last seed given before the first step.
         is_freshly_seeded: a seed was given since the last step; another one counts no more.
+        is_inside: one of its layers is stepping or resetting at this moment.
         outer: wrappers that the side put around it, in the order in which they were made.
     """
 
@@ -55,6 +56,7 @@ class EnvRecord:
     n_seeded_resets: int = 0
     first_reset_seed: int | None = None
     is_freshly_seeded: bool = False
+    is_inside: bool = False
     outer: list[weakref[Any]] = field(default_factory=list)
 
 
@@ -262,14 +264,19 @@ def record_of(env: gymnasium.Env[Any, Any], *, wanted: str) -> EnvRecord:
     bare = env.unwrapped  # a wrapper would cache its spec when asked: watching must not do that
     return EnvRecord(
         env_id=_id_of_class(type(bare), wanted) if bare.spec is None else bare.spec.id,
-        description={
-            **_spaces_of(env.observation_space, env.action_space),
-            "wrapper_stack": _stack(env),
-            "time_limit": min(_limits(_layers(env)), default=None),
-            "env_kwargs": _kwargs_of(bare),
-        },
+        description=description_of(env),
         has_numeric_actions=isinstance(env.action_space, NUMERIC_SPACES),
     )
+
+
+def description_of(env: gymnasium.Env[Any, Any]) -> dict[str, Json]:
+    """Return the facts of an environment: spaces, wrappers, time limit, arguments."""
+    return {
+        **_spaces_of(env.observation_space, env.action_space),
+        "wrapper_stack": _stack(env),
+        "time_limit": min(_limits(layers_of(env)), default=None),
+        "env_kwargs": _kwargs_of(env.unwrapped),
+    }
 
 
 def records_of_vector(
@@ -317,15 +324,17 @@ def _spaces_of(observation: spaces.Space[Any], action: spaces.Space[Any]) -> dic
     return facts
 
 
-def _layers(env: gymnasium.Env[Any, Any]) -> list[gymnasium.Env[Any, Any]]:
+def layers_of(env: Any) -> list[Any]:
+    """Return an environment and everything inside it, outermost first."""
     layers = [env]
-    while isinstance(layers[-1], gymnasium.Wrapper):
-        layers.append(layers[-1].env)
+    while issubclass(type(layers[-1]), gymnasium.Wrapper):
+        is_harness = getattr(type(layers[-1]), "is_harness", False)
+        layers.append(layers[-1].inner if is_harness else layers[-1].env)
     return layers
 
 
 def _stack(env: gymnasium.Env[Any, Any]) -> list[str]:
-    return [type(layer).__name__ for layer in _layers(env)]
+    return [type(layer).__name__ for layer in layers_of(env)]
 
 
 def _limits(layers: Sequence[Any]) -> list[int]:
@@ -372,4 +381,4 @@ def _id_of_class(cls: type, wanted: str) -> str:
 
 def layers_observed(env: Any, kind: type) -> Sequence[Any]:
     """Return the layers of `env` that are instances of `kind`, outermost first."""
-    return [layer for layer in _layers(env) if isinstance(layer, kind)]
+    return [layer for layer in layers_of(env) if isinstance(layer, kind)]

@@ -21,11 +21,19 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from harness.run.observe.environments import BoundaryWatch, EnvRecord, layers_observed
+from harness.run.observe.environments import (
+    BoundaryWatch,
+    EnvRecord,
+    layers_observed,
+    layers_of,
+)
+from harness.run.observe.layers import LayerWatch
 from harness.run.observe.optimisers import OptimiserWatch
 from harness.run.observe.wrappers import ObservedEnv, ObservedVectorEnv, VectorRecord
 
 Replace = Callable[[Any], Any]
+# Stands for an attribute that a class has from another one.
+_INHERITED = object()
 
 
 class Patches:
@@ -51,10 +59,13 @@ class Patches:
         """Put every original back."""
         while self._undo:
             owner, name, original = self._undo.pop()
-            setattr(owner, name, original)
+            if original is _INHERITED:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
 
     def _set(self, owner: Any, name: str, replacement: Any) -> None:
-        self._undo.append((owner, name, getattr(owner, name)))
+        self._undo.append((owner, name, vars(owner).get(name, _INHERITED)))
         setattr(owner, name, replacement)
 
 
@@ -89,11 +100,12 @@ class ProcessWatch:
 def watch_environments(patches: Patches, watch: BoundaryWatch) -> None:
     """Observe every environment that this process makes through gymnasium."""
     pid = os.getpid()
+    layers = LayerWatch(patches, watch)
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def make_observed(*args: Any, **kwargs: Any) -> Any:
             env = original(*args, **kwargs)
-            return observed(env, watch) if os.getpid() == pid else env
+            return observed(env, watch, layers) if os.getpid() == pid else env
 
         return make_observed
 
@@ -108,22 +120,25 @@ def watch_environments(patches: Patches, watch: BoundaryWatch) -> None:
     registration = gymnasium.envs.registration
     patches.replace_everywhere(registration, "make", make)
     patches.replace_everywhere(registration, "make_vec", make_vec)
-    _watch_sync(patches, watch)
+    _watch_sync(patches, watch, layers)
     _watch_async(patches, watch)
     _watch_wrappers(patches)
 
 
-def observed(env: gymnasium.Env[Any, Any], watch: BoundaryWatch) -> ObservedEnv:
+def observed(
+    env: gymnasium.Env[Any, Any], watch: BoundaryWatch, layers: LayerWatch
+) -> ObservedEnv:
     """Wrap `env`; environments observed inside it (its creator called make) fall silent."""
     if isinstance(env, ObservedEnv):
         return env
     outer = ObservedEnv(env, watch)
     for inner in layers_observed(env, ObservedEnv):
         inner.record.is_muted = True
+    layers.admit((one for one in layers_of(env) if type(one) is not ObservedEnv), outer.record)
     return outer
 
 
-def _watch_sync(patches: Patches, watch: BoundaryWatch) -> None:
+def _watch_sync(patches: Patches, watch: BoundaryWatch, layers: LayerWatch) -> None:
     """Observe each environment of a SyncVectorEnv, those not made by `gymnasium.make` too."""
 
     def init(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,7 +146,7 @@ def _watch_sync(patches: Patches, watch: BoundaryWatch) -> None:
             original(envs, *args, **kwargs)
             seen = [layers_observed(env, ObservedEnv) for env in envs.envs]
             pairs = zip(envs.envs, seen, strict=True)
-            envs.envs = type(envs.envs)(e if found else observed(e, watch) for e, found in pairs)
+            envs.envs = type(envs.envs)(e if found else observed(e, watch, layers) for e, found in pairs)
             for env in envs.envs:
                 inner = layers_observed(env, ObservedEnv)[0]
                 inner.record.autoreset_mode = envs.metadata["autoreset_mode"].value

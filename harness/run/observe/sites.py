@@ -8,11 +8,13 @@ from pathlib import Path
 
 import torch
 
-# Frames of these folders are machinery between the quantity and the code that made it.
+# Frames of these folders are machinery between the quantity and the code that made it. A virtual
+# environment may be a link: its files are then known under both paths.
 _MACHINERY = tuple(
-    f"{Path(file).resolve().parent}/"
+    f"{folder}/"
     for file in (sys.modules["harness"].__file__, torch.__file__)
     if file
+    for folder in dict.fromkeys((Path(file).parent, Path(file).resolve().parent))
 )
 _LIBRARIES = tuple(
     f"{Path(sysconfig.get_path(name)).resolve()}/" for name in ("purelib", "platlib", "stdlib")
@@ -25,6 +27,7 @@ class Sites:
     def __init__(self, side_file: str | None) -> None:
         self._folder = f"{Path(side_file).resolve().parent}/" if side_file else ""
         self.found: dict[str, str] = {}
+        self._paths: dict[str, str] = {}
 
     def note(self, name: str) -> None:
         """Remember where the caller's caller stands, the first time that `name` is seen."""
@@ -40,6 +43,15 @@ class Sites:
 
     def short(self, file: str) -> str:
         """Return a path without anybody's folders: "./" is the folder of the side's file."""
+        short = self._short(file)
+        self._paths[short] = file
+        return short
+
+    def path(self, short: str) -> str:
+        """Return the path that `short` gave a short form of; "" when it gave none."""
+        return self._paths.get(short, "")
+
+    def _short(self, file: str) -> str:
         resolved = str(Path(file).resolve())
         if self._folder and resolved.startswith(self._folder):
             return f"./{resolved.removeprefix(self._folder)}"

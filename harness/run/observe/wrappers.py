@@ -14,61 +14,69 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import iterate
 
 from harness.run.observe.environments import BoundaryWatch, EnvRecord, record_of, records_of_vector
+from harness.run.observe.layers import reset_observed, step_observed
 
 # Attributes of the wrapper itself; every other one is the wrapped environment's.
-_OWN = frozenset({"env", "_watch", "_record", "_cached_spec"})
-_UNSET_BY_INIT = frozenset({"_action_space", "_observation_space", "_metadata"})
+_OWN = frozenset({"inner", "record", "_watch", "step", "reset"})
 
 
 class ObservedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Passes everything through and reports steps and resets; `spec` stays the inner one's."""
+    """Passes everything through and reports steps and resets.
+
+    It is no layer of its own: `spec` and `env` are the wrapped environment's, and so is its class
+    to `isinstance`, so that a side takes off, or finds, what it would without it.
+
+    Attributes:
+        is_harness: tells this wrapper from a side's.
+        inner: the environment inside. record: what has been observed of it.
+    """
+
+    is_harness = True
+    inner: gymnasium.Env[Any, Any]
+    record: EnvRecord
 
     def __init__(self, env: gymnasium.Env[Any, Any], watch: BoundaryWatch) -> None:
-        self._watch = watch
-        super().__init__(env)
-        self._record = watch.last_made = record_of(env, wanted=watch.env_id)
+        record = watch.last_made = record_of(env, wanted=watch.env_id)
+        for name, value in (("inner", env), ("record", record), ("_watch", watch)):
+            object.__setattr__(self, name, value)
 
     @property
-    def record(self) -> EnvRecord:
-        """What has been observed of this environment."""
-        return self._record
-
-    @property
-    def spec(self) -> Any:  # type: ignore[override]
-        """Return the inner spec, so that `gymnasium.make(env.spec)` does not wrap twice."""
-        return self.env.spec
+    def __class__(self) -> Any:
+        """Return the class of the environment inside."""
+        return type(self.inner)
 
     def step(self, action: Any) -> Any:
-        """Step the environment, then count the step; the watch may replace both ways."""
-        action = self._watch.acting(self._record, action)
-        result = self.env.step(action)
-        self._watch.stepped(self._record, action, result[1], result[2], result[3])
-        return self._watch.returned(self._record, result)
+        """Step the environment and report it."""
+        return step_observed(self._watch, self.record, self.inner.step, action)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """Reset the environment, then note the seed."""
-        result = self.env.reset(seed=seed, options=options)
-        self._watch.was_reset(self._record, seed)
-        return self._watch.began(self._record, result)
+        """Reset the environment and report it."""
+        return reset_observed(
+            self._watch, self.record, self.inner.reset, seed=seed, options=options
+        )
 
-    def __getattr__(self, name: str) -> Any:
-        if name in _OWN:
-            raise AttributeError(name)
-        return getattr(self.env, name)
+    def __getattribute__(self, name: str) -> Any:
+        if name in _OWN or name.startswith("__"):
+            return object.__getattribute__(self, name)
+        inner = object.__getattribute__(self, "inner")
+        if name == "env":  # an environment without wrappers has none, but loops over layers ask
+            return getattr(inner, "env", inner)
+        return getattr(inner, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _OWN or (name in _UNSET_BY_INIT and value is None):
-            object.__setattr__(self, name, value)
-        else:
-            setattr(self.env, name, value)
+        setattr(self.inner, name, value)
+
+    def __str__(self) -> str:
+        """Return what the environment inside says, with this wrapper's name."""
+        return f"<ObservedEnv{self.inner}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ObservedEnv:
         """Return an observed copy with a record of its own: a copy steps on its own account."""
-        return ObservedEnv(deepcopy(self.env, memo), self._watch)
+        return ObservedEnv(deepcopy(self.inner, memo), self._watch)
 
     def __reduce__(self) -> Any:
         """Pickle as the inner environment: what another process does is not seen from here."""
-        return _as_is, (self.env,)
+        return _as_is, (self.inner,)
 
 
 def _as_is(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:

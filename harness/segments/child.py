@@ -184,6 +184,7 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
         n_common,
         hyperparameters=scenario.hyperparameters,
         n_envs=scenario.n_envs,
+        total_timesteps=scenario.total_timesteps,
     )
     trial = _Trial(scenario, sides, recorded, quantities, limits)
     mine, rows = _best(trial, mine)

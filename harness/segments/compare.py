@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,12 +10,13 @@ import numpy as np
 from harness.judgement import SegmentRow
 from harness.records import Json
 from harness.segments.boundary import ENV_ACTION, RESETS
+from harness.segments.components import component_of
 from harness.segments.gather import strangers
 from harness.segments.hints import Context, Failing, hints_of
 from harness.segments.hints_related import related
 from harness.segments.networks import network_rows
 from harness.segments.noise import FLOAT32_UNIT, UNMEASURED_STEP, Floor, scale_of
-from harness.segments.quantities import Quantity
+from harness.segments.quantities import ROUNDS, RUN_LENGTH, Quantity
 from harness.segments.tape import Array, Event, Slot, Tape
 from harness.segments.values import fits
 
@@ -37,6 +38,7 @@ class Limits:
         skipped: quantities that were perturbed on purpose: handed on, not compared.
         env_steps: events after this many are not compared; None: all are.
         hyperparameters, n_envs: of the call; hints name numbers by them.
+        total_timesteps: of the call; None: how long mine runs is not compared.
     """
 
     floors: Mapping[str, Floor] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Limits:
     env_steps: int | None = None
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
     n_envs: int = 1
+    total_timesteps: int | None = None
 
     def floor(self, name: str, slot: Slot, *, scale: float) -> float:
         """Return the noise floor of one event, absolute."""
@@ -80,11 +83,44 @@ def compare_tapes(
             row = replace(row, status="unobserved", hints=(needed,))
         if not (quantity.is_silent and row.status != "failed"):
             rows.append(row)
+    rows = [*_run_length(mine, reference, limits), *rows]
     networks = () if lacking else network_rows(mine, reference)
+    rows = [row for row in rows if not _is_inherited(row, rows)]
     rows = [_beyond_network(row, mine, networks) for row in rows]
     off = [row for row in networks if row.status == "failed"]
     at = next((i + 1 for i, row in enumerate(rows) if row.tap == "obs"), 0)
     return related((*rows[:at], *off, *rows[at:]), mine, reference)
+
+
+def _run_length(mine: Tape, reference: Tape, limits: Limits) -> Iterator[SegmentRow]:
+    """Yield a failed row when mine runs longer, or shorter, than whole rounds account for.
+
+    How many env steps are asked for is a request: they may be rounded up or down to whole rounds.
+    """
+    total = limits.total_timesteps
+    rounds = [event.env_step for event in reference.of(ROUNDS).values()]
+    longest = max(np.diff([0, *rounds], append=reference.env_steps), default=0)
+    if total is not None and abs(mine.env_steps - total) > longest:
+        made = f"mine makes {mine.env_steps} env steps, the reference {reference.env_steps}"
+        yield SegmentRow(
+            RUN_LENGTH,
+            "update-schedule",
+            "sample",
+            "failed",
+            n_events=1,
+            n_failed=1,
+            size=float("inf"),
+            env_step=min(mine.env_steps, reference.env_steps),
+            hints=(f"{made}; {total} were asked for",),
+        )
+
+
+def _is_inherited(row: SegmentRow, rows: Sequence[SegmentRow]) -> bool:
+    """Return whether a network acts with other weights because its updates are other ones."""
+    owner = row.tap.removesuffix("_acting")
+    return owner != row.tap and any(
+        one.tap == f"{owner}_updates" and one.status == "failed" for one in rows
+    )
 
 
 def _beyond_network(row: SegmentRow, mine: Tape, networks: Sequence[SegmentRow]) -> SegmentRow:
@@ -137,9 +173,10 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
     n_events = len(theirs.keys() & ours.keys())
     if n_events == 0 and not is_off:
         return replace(base, status="unobserved")
+    context = Context(name, limits.hyperparameters, limits.n_envs, mine, reference)
     found = replace(
         base,
-        component=_component(quantity, failing, extra=extra),
+        component=component_of(quantity, failing, context, extra=extra),
         status="failed" if is_off else "passed",
         n_events=n_events,
         n_failed=len({one.slot for one in failing}),
@@ -147,25 +184,7 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
         extra=extra if quantity.counts else 0,
         noise_floor=limits.floors.get(name, Floor()).typical,
     )
-    context = Context(name, limits.hyperparameters, limits.n_envs, mine, reference)
     return _explained(found, failing, context) if failing else _first_unmatched(found, ours, theirs)
-
-
-def _component(quantity: Quantity, failing: Sequence[Failing], *, extra: int) -> str:
-    """Return where the difference sits: a shape, single fields or a count say more than the tap."""
-    if quantity.is_module and any(_is_other_shape(one) for one in failing):
-        return "network-architecture"
-    fields = {quantity.field_components.get(one.field, "") for one in failing}
-    if len(fields) == 1 and "" not in fields:
-        return fields.pop()
-    if not failing and quantity.counts and extra:
-        return quantity.extra_component or quantity.component
-    return quantity.component
-
-
-def _is_other_shape(one: Failing) -> bool:
-    own, known = one.ours.arrays.get(one.field), one.theirs.arrays.get(one.field)
-    return own is None or known is None or own.size != known.size
 
 
 def _within(tape: Tape, name: str, limits: Limits) -> Mapping[Slot, Event]:
@@ -278,8 +297,16 @@ def _explained(row: SegmentRow, failing: Sequence[Failing], context: Context) ->
         update=first.ours.update,
         env_step=first.ours.env_step,
         fields=tuple(sorted({one.field for one in failing if one.field})),
-        hints=hints_of(failing, context),
+        hints=_hints(failing, context),
     )
+
+
+def _hints(failing: Sequence[Failing], context: Context) -> tuple[str, ...]:
+    """Return the hints; when finding them raises, what is lost is them, and it is said."""
+    try:
+        return hints_of(failing, context)
+    except Exception as error:  # noqa: BLE001 - a hint helps; without it the finding stands
+        return (f"no hint: looking for one raised {type(error).__name__}: {error}",)
 
 
 def _first_unmatched(

@@ -22,6 +22,9 @@ EXACT_ONLY = ("entries beyond 1 or -1",)
 MAX_TIES = 4
 # From here on a number between -1 and 1 counts as saturated.
 SATURATED = 0.99
+# What ends an episode, and how rows of one env step say that the step they follow did.
+AN_END, JUST_BEFORE = "the end of an episode", " just before"
+END_BEFORE = f"{AN_END}{JUST_BEFORE}"
 # Errors above 1 fall into the linear part of a Huber loss; (target, estimate), by tap or field.
 ERRORS = (
     ("td_target", "q_values"),
@@ -166,7 +169,7 @@ def _of_steps(steps: NDArray[np.int64], context: Context) -> Masks:
     found = _ends(places, context.reference)
     before = _ends([(step - 1, env) for step, env in places], context.reference)
     if len(steps) == 1:
-        return {f"{words} just before": flags for words, flags in found.items()}
+        return {f"{words}{JUST_BEFORE}": flags for words, flags in found.items()}
     return found | {f"{words} at the step before": flags for words, flags in before.items()}
 
 
@@ -180,7 +183,7 @@ def _ends(places: Sequence[tuple[int, ...]], tape: Tape) -> Masks:
     return {
         "a truncated step": truncated & ~terminated,
         "a terminal step": terminated,
-        "the end of an episode": terminated | truncated,
+        AN_END: terminated | truncated,
         "no end of an episode": ~(terminated | truncated),
     }
 

@@ -24,10 +24,10 @@ from harness.run.observe.sites import Sites
 
 # Lines of one function: (file, first line of the function) -> line numbers.
 Lines = dict[tuple[str, int], set[int]]
-# A file and a line of it.
-Place = tuple[str, int]
+# A line that is running: file, first line of the function, line.
+Place = tuple[str, int, int]
 # At most so many stretches are named; the one that holds the tap comes first.
-MAX_STRETCHES = 12
+MAX_STRETCHES = 16
 # Of the first stretch, so many lines are shown.
 MAX_SOURCE_LINES = 30
 
@@ -40,8 +40,8 @@ class Tracer:
 
     Attributes:
         lines: (quantity of the event before, quantity) -> lines that ran between the two.
-        stacks: quantity -> the places of the side's code, (file, line), that its first event was
-            reached through, innermost first.
+        stacks: quantity -> the places of the side's code that its first event was reached
+            through, innermost first.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -51,7 +51,7 @@ class Tracer:
         self._latest: Lines = {}
         self._before = ""
         self._has_begun = False
-        self._stack: tuple[tuple[str, int, int], ...] = ()
+        self._stack: tuple[Place, ...] = ()
         self.lines: dict[tuple[str, str], Lines] = {}
         self.stacks: dict[str, tuple[Place, ...]] = {}
 
@@ -85,7 +85,7 @@ class Tracer:
             self._add((self._before, name))
             self._before = name
             self._stack = tuple(self._running())
-            self.stacks.setdefault(name, tuple((path, line) for path, _, line in self._stack))
+            self.stacks.setdefault(name, self._stack)
             # What is left of the statement that the event lies in runs after it.
             for path, start, line in self._stack[:1]:
                 self._recent[path, start] = {line}
@@ -94,7 +94,7 @@ class Tracer:
         """Credit to one more quantity what the last event was credited with."""
         if self._folders:
             self._add(("", name))
-            self.stacks.setdefault(name, tuple((path, line) for path, _, line in self._stack))
+            self.stacks.setdefault(name, self._stack)
 
     def before(self, name: str) -> Lines:
         """Return everything credited to a quantity."""
@@ -107,6 +107,14 @@ class Tracer:
             if is_wanted(*pair):
                 merge(found, lines)
         return found
+
+    def around(self) -> Lines:
+        """Return the lines of the innermost function inside which everything happens."""
+        stacks = [[place[:2] for place in stack] for stack in self.stacks.values() if stack]
+        first = stacks[0] if stacks else []
+        common = [key for key in first if all(key in stack for stack in stacks)]
+        every = self.between(lambda *_: True)
+        return {key: every.get(key, set()) for key in common[:1]}
 
     def _add(self, pair: tuple[str, str]) -> None:
         merge(self.lines.setdefault(pair, {}), self._latest)
@@ -135,8 +143,8 @@ class Tracer:
         place = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
         self._recent.setdefault(place, set()).add(frame.f_lineno)
 
-    def _running(self) -> Iterator[tuple[str, int, int]]:
-        """Yield (file, first line of the function, line) of the side's frames, innermost first."""
+    def _running(self) -> Iterator[Place]:
+        """Yield where the side's frames stand, innermost first."""
         frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             if self._is_traced.get(frame.f_code):

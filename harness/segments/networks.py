@@ -13,6 +13,7 @@ matter. A pass that mine makes with another number of rows is not compared.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,14 +87,32 @@ def network_rows(mine: Tape, reference: Tape) -> tuple[SegmentRow, ...]:
 def _compared(
     mine: Tape, reference: Tape, key: tuple[str, str, str]
 ) -> Iterator[tuple[int, float] | None]:
-    """Yield per pass of the reference None, or (env step, size) when no pass of mine equals it."""
+    """Yield None per pass that both sides make, (env step, size) for one that nothing equals.
+
+    Of the side that makes fewer passes at an env step every one must be among the other's. Where
+    mine makes fewer updates nothing is compared: which of them it leaves out cannot be told.
+    """
+    ours_made, theirs_made = (_updates_made(tape, key[0]) for tape in (mine, reference))
     for env_step, known in reference.passes[key].items():
         own = mine.passes[key].get(env_step, [])
-        for array in known:
-            alike = [one for one in own if one.size == array.size]
-            if alike:
-                size = min(_distance(one, array) for one in alike)
-                yield None if size <= RELATIVE else (env_step, size)
+        if ours_made[env_step] < theirs_made[env_step]:
+            continue
+        for n in dict.fromkeys(array.size for array in known):
+            ours = [array for array in own if array.size == n]
+            theirs = [array for array in known if array.size == n]
+            if not ours:
+                continue
+            sizes = (
+                [min(_distance(one, array) for one in ours) for array in theirs]
+                if len(ours) >= len(theirs)
+                else [min(_distance(one, array) for array in theirs) for one in ours]
+            )
+            yield from (None if size <= RELATIVE else (env_step, size) for size in sizes)
+
+
+def _updates_made(tape: Tape, tap: str) -> Counter[int]:
+    """Return env step -> updates of a module that were made there."""
+    return Counter(event.env_step for event in tape.of(f"{tap}_updates").values())
 
 
 def _distance(mine: Array, reference: Array) -> float:

@@ -74,7 +74,8 @@ class Optimisers:
 
     def _before_step(self, optimiser: torch.optim.Optimizer) -> None:
         runtime = self._runtime
-        trained = [p for g in optimiser.param_groups for p in g["params"] if p.grad is not None]
+        every = [p for group in optimiser.param_groups for p in group["params"]]
+        trained = [p for p in every if p.grad is not None] or self._expected(every)
         self._placed = [self._place(p) for p in trained]
         self._own_rates = []
         here = runtime.boundary.env_steps
@@ -87,11 +88,12 @@ class Optimisers:
             self._note_owner(name)
             runtime.take(f"{name}updates", slot, {"": np.array(slot[0])})
             self._hand_on_rate(optimiser, name, slot)
-            gradients = {field: _array(p.grad) for p, field in group}
+            gradients = {field: _array(p.grad) for p, field in group if p.grad is not None}
             known = runtime.take(f"{name}grad", slot, gradients)
             for parameter, field in group:
                 if known and field in known:
-                    parameter.grad = hand_on(parameter.grad, {"": known[field]})
+                    own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                    parameter.grad = hand_on(own, {"": known[field]})
         is_light = runtime.policy.is_light and not is_extra
         self._before = [p if is_light else p.detach().clone() for p in trained]
         self._credit(optimiser)
@@ -138,15 +140,31 @@ class Optimisers:
             elif self._kept_state is not None:
                 parameter.copy_(before[id(parameter)])
 
-    def _place(self, parameter: torch.Tensor) -> Placed:
-        runtime = self._runtime
-        name, field = runtime.modules.owner_of(parameter)
-        prefix = f"{name}_" if name else ""
-        env_steps = runtime.boundary.env_steps
+    def _expected(self, parameters: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return those that the reference has gradients for, in a step that mine has none in."""
+        reference = self._runtime.reference
+        if reference is None:
+            return []
+        found = []
+        for parameter in parameters:
+            name, field = self._runtime.modules.owner_of(parameter)
+            known = reference.at(f"{name}_grad", self._next(parameter)) if name else None
+            if known is not None and field in known.arrays:
+                found.append(parameter)
+        return found
+
+    def _next(self, parameter: torch.Tensor) -> Slot:
+        """Return the place of a parameter's next step."""
+        env_steps = self._runtime.boundary.env_steps
         at, seen = self._counts.get(id(parameter), (-1, -1))
-        seen = seen + 1 if at == env_steps else 0
-        self._counts[id(parameter)] = (env_steps, seen)
-        return parameter, prefix, field or str(len(self._placed)), (env_steps, seen)
+        return (env_steps, seen + 1 if at == env_steps else 0)
+
+    def _place(self, parameter: torch.Tensor) -> Placed:
+        name, field = self._runtime.modules.owner_of(parameter)
+        prefix = f"{name}_" if name else ""
+        slot = self._next(parameter)
+        self._counts[id(parameter)] = (slot[0], slot[1])
+        return parameter, prefix, field or str(len(self._placed)), slot
 
     def _groups(self) -> Iterator[tuple[str, Slot, list[tuple[torch.Tensor, str]]]]:
         """Yield (prefix, slot, [(parameter, field)]) of the step being taken."""

@@ -19,6 +19,8 @@ _OWNED = (
 )
 # At which env steps optimisers step at all: seen without any tap.
 ROUNDS = "update_rounds"
+# How many env steps a side makes in all.
+RUN_LENGTH = "run_length"
 # How often a thing happens is itself compared for these.
 COUNTED = ("updates",)
 
@@ -34,6 +36,8 @@ class Quantity:
         gathers: the stored tap whose rows it holds, or "". spanning: fields of several such rows.
         is_module: the parameters of a network.
         field_components: field -> where a difference in this field alone sits.
+        at_ends: fields of these of which that holds only where an episode ended.
+        terms: other quantity -> where a difference sits that is a multiple of it.
         follows_draws: comparable only where every draw is handed on, though its events count.
         extra_component: where it sits that mine has more events; "": as always.
         is_computed: from taps alone, so that its rounding can be measured.
@@ -50,6 +54,8 @@ class Quantity:
     spanning: tuple[str, ...] = ()
     is_module: bool = False
     field_components: Mapping[str, str] = field(default_factory=dict)
+    at_ends: tuple[str, ...] = ()
+    terms: Mapping[str, str] = field(default_factory=dict)
     follows_draws: bool = False
     extra_component: str = ""
     is_computed: bool = True
@@ -105,6 +111,8 @@ def _of_tap(row: TapRow, *, is_random: bool) -> Quantity:
         spanning=row.spanning,
         is_module=row.shape == "module",
         field_components=row.field_components,
+        at_ends=row.at_ends,
+        terms=row.terms,
         # More is stored than was stepped: a reset was taken for a step.
         extra_component="env-interface" if row.counts else "",
     )
@@ -124,3 +132,5 @@ def _of_modules(card: Card, reference: Tape) -> Iterator[Quantity]:
             is_trained = row.name in reference.owners
             component = "gradient-optimiser" if is_trained else "target-network"
             yield Quantity(name, component, "sync", is_silent=is_trained)
+        if reference.count(f"{row.name}_acting"):
+            yield Quantity(f"{row.name}_acting", "gradient-optimiser", "sync", is_silent=True)

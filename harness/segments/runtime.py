@@ -36,6 +36,7 @@ from harness.segments.tape import Arrays, Event, Slot, Tape, put
 from harness.segments.values import arrays_of, hand_on
 from harness.side import Call
 from harness.spec.cards import card
+from harness.spec.cards.card import TapRow
 
 
 class StopReplay(BaseException):
@@ -121,6 +122,8 @@ class Runtime:
         self._checks = 0  # of modules, since the env step count changed
         self._checked_at = -1
         self._acted_on = 0  # updates made when acting went on
+        self._acting_at = -1  # env steps then
+        self._order = {name: i for i, name in enumerate(self._rows)}
         self.modules = Modules(self.policy.choices)
         self.boundary = Boundary(
             call,
@@ -241,14 +244,10 @@ class Runtime:
         if self.policy.nudge_seed is not None:
             self.modules.nudge(parameters, self._rng)
 
-    def check_modules(self, *, is_update: bool = True) -> None:
-        """Take down and hand on tapped modules: all before an update, the trained ones after it.
-
-        A trained module of which an optimiser leaves a part as it was acts on as the reference's.
-        """
+    def check_modules(self) -> None:
+        """Take down and hand on the tapped modules before an update."""
         for name in self.modules.parameters:
-            is_trained = name in self.tape.owners
-            if (self.policy.is_light and is_trained) or not (is_update or is_trained):
+            if self.policy.is_light and name in self.tape.owners:
                 continue
             slot = self.slot(f"{name}_params")
             known = self.take(f"{name}_params", slot, self.modules.arrays(name))
@@ -264,9 +263,8 @@ class Runtime:
             return value
         if row.clock == "update" and row.shape not in ("module", "parameter"):
             self._check_before(name)
-        elif row.clock == "env_step" and self._acted_on != self.optimisers.updates:
-            self._acted_on = self.optimisers.updates
-            self.check_modules(is_update=False)
+        elif row.clock == "env_step":
+            self._check_acting(row)
         slot = self.slot(name)
         is_source = row.role == "source"
         if self.modules.admits(value):
@@ -299,6 +297,29 @@ class Runtime:
         if following >= self._checks:
             self._checks = following + 1
             self.check_modules()
+
+    def _check_acting(self, row: TapRow) -> None:
+        """Take down and hand on what was trained, at the taps where acting goes on after updates.
+
+        A module of which an optimiser left a part as it was, or that had fewer updates than the
+        reference's, acts on as the reference's.
+        """
+        if self.policy.is_light:
+            return
+        env_steps = self.boundary.env_steps
+        if self._acted_on != self.optimisers.updates:
+            self._acted_on, self._acting_at = self.optimisers.updates, env_steps
+        slot = (env_steps, self._order[row.name])
+        for name in self.modules.parameters:
+            acting = f"{name}_acting"
+            is_known = self.reference is not None and self.reference.at(acting, slot) is not None
+            is_own = self._acting_at == env_steps and name in self.tape.owners
+            known = (
+                self.take(acting, slot, self.modules.arrays(name)) if is_known or is_own else None
+            )
+            if known is not None:
+                self.modules.load(name, known)
+                self.modules.remember()
 
     def _take_at_boundary(self, name: str, slot: Slot, arrays: Arrays) -> Arrays | None:
         self.event(name)

@@ -20,7 +20,7 @@ from harness.segments.lines import Lines, Place, merge
 # Calls up the stack that arguments are followed through.
 MAX_CALLS = 2
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
-TAP = "tap"
+TAP, CONSTRUCTOR = "tap", "__init__"
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,16 @@ class _File:
 
     def holding(self, line: int) -> tuple[_Function, ast.ClassDef | None] | None:
         """Return the innermost function that holds a line."""
-        found = [
-            one for one in self.functions if one[0].lineno <= line <= (one[0].end_lineno or 0)
-        ]
+        found = [one for one in self.functions if one[0].lineno <= line <= (one[0].end_lineno or 0)]
         return found[-1] if found else None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Parameters of a function whose values are followed into the call of it."""
+
+    function: _Function
+    parameters: set[str]
 
 
 def behind(name: str, stack: Sequence[Place], tapped: Mapping[str, Collection[int]]) -> Lines:
@@ -45,30 +51,57 @@ def behind(name: str, stack: Sequence[Place], tapped: Mapping[str, Collection[in
             first. tapped: file -> lines on which values are handed on.
     """
     found: Lines = {}
-    wanted: set[str] | None = None
-    for depth, (path, line) in enumerate(stack[: MAX_CALLS + 1]):
+    wanted: Wanted | None = None
+    for path, _, line in stack[: MAX_CALLS + 1]:
         held = _parsed(path).holding(line)
-        if held is None:
+        statement = _statement_at(held[0], line) if held else None
+        if held is None or statement is None:
             break
         function, owner = held
-        statement = _statement_at(function, line)
-        if statement is None:
-            break
-        if wanted is None:
-            reads = _reads(_tapped_value(statement, name) or _header(statement))
-        else:
-            reads = _reads_of_arguments(statement, called, wanted)
         slicer = _Slicer(function, owner, frozenset(tapped.get(path, ())))
-        slicer.follow(reads, line)
-        lines = slicer.lines | ({line} if depth else set())
-        merge(found, {(path, function.lineno): lines})
-        for other, numbers in slicer.elsewhere.items():
-            merge(found, {(path, other): numbers})
-        wanted = slicer.handed_over
-        called = function
-        if not wanted:
+        if wanted is None:
+            slicer.follow(_reads(_tapped_value(statement, name) or _header(statement)), line)
+        else:
+            slicer.lines.add(line)
+            slicer.follow(_reads_of_arguments(statement, wanted), line)
+        merge(found, {(path, function.lineno): slicer.lines})
+        merge(found, {(path, other): lines for other, lines in slicer.elsewhere.items()})
+        wanted = Wanted(function, slicer.handed_over)
+        if not wanted.parameters:
             break
     return found
+
+
+def constants(lines: Lines) -> Lines:
+    """Return the lines of constructors that set, once and for all, what these lines read."""
+    found: Lines = {}
+    for (path, start), numbers in lines.items():
+        held = _parsed(path).holding(start)
+        function, owner = held if held else (None, None)
+        if function is None or owner is None or function.name == CONSTRUCTOR:
+            continue
+        first = next((one.arg for one in function.args.args), "")
+        running = (one for one in _simple(function) if one.lineno in numbers)
+        reads = set().union(*(_reads(_header(statement)) for statement in running))
+        for constructor in (one for one in owner.body if isinstance(one, _Function)):
+            if constructor.name == CONSTRUCTOR:
+                slicer = _Slicer(constructor, None, frozenset())
+                once = {n for n in reads if n.startswith(f"{first}.") and _is_set_once(owner, n)}
+                slicer.follow(once, (constructor.end_lineno or 0) + 1)
+                merge(found, {(path, constructor.lineno): slicer.lines})
+    return found
+
+
+def _is_set_once(owner: ast.ClassDef, name: str) -> bool:
+    """Return whether only the constructor of a class sets an attribute anew."""
+    methods = [one for one in owner.body if isinstance(one, _Function)]
+    setting = {m.name for m in methods if any(_binds(one, name) for one in _simple(m))}
+    return setting == {CONSTRUCTOR}
+
+
+def _binds(statement: ast.stmt, name: str) -> bool:
+    parts = (part for target in _targets(statement) for part in _parts(target))
+    return any(isinstance(part, ast.Attribute) and name in _roots(part) for part in parts)
 
 
 class _Slicer:
@@ -188,20 +221,21 @@ def _source_of(statement: ast.stmt, name: str) -> ast.AST:
     return statement
 
 
-def _reads_of_arguments(statement: ast.stmt, called: _Function, wanted: set[str]) -> set[str]:
-    """Return the names that a call passes for the wanted parameters; all, when it is not found."""
+def _reads_of_arguments(statement: ast.stmt, wanted: Wanted) -> set[str]:
+    """Return the names that a statement's call of a function passes for the wanted parameters."""
+    called = wanted.function
     names = [one.arg for one in (*called.args.posonlyargs, *called.args.args)]
     for node in ast.walk(statement):
         if not isinstance(node, ast.Call):
             continue
         function = node.func
         is_method = isinstance(function, ast.Attribute)
-        if (function.attr if is_method else getattr(function, "id", "")) != called.name:
+        if getattr(function, "attr" if is_method else "id", "") != called.name:
             continue
         of_position = names[1:] if is_method else names
         passed = dict(zip(of_position, node.args, strict=False))
         passed |= {one.arg: one.value for one in node.keywords if one.arg}
-        return set().union(*(_reads(passed[name]) for name in wanted if name in passed))
+        return set().union(*(_reads(passed[name]) for name in wanted.parameters if name in passed))
     return set()
 
 

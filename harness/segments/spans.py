@@ -9,8 +9,9 @@ from harness.judgement import SegmentRow
 from harness.segments.boundary import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
 from harness.segments.lines import Lines, merged, place_of, stretches, text_of, widened
 from harness.segments.networks import KINDS
+from harness.segments.quantities import RUN_LENGTH
 from harness.segments.runtime import Runtime
-from harness.segments.slices import behind
+from harness.segments.slices import behind, constants
 
 # What depends on how the environments were made.
 OF_ENVIRONMENT = frozenset({ENV_ACTION, ENV_RESULT, ENV_START, RESETS})
@@ -41,6 +42,8 @@ def _stretched(name: str, runtime: Runtime) -> tuple[tuple[str, ...], tuple[str,
     """Return the places of a quantity, and the source of the first of them."""
     site = runtime.tape.sites.get(name, "")
     lines = merged(_lines(name, runtime), _behind(name, runtime))
+    if not name.endswith("_grad") and not _network_of(name):
+        lines = merged(lines, constants(lines))
     found = stretches(lines, site, runtime.sites)
     born = tuple(dict.fromkeys(_whole(place, runtime) for place in _born(name, runtime)))
     places = tuple(one.place for one in found)
@@ -65,7 +68,7 @@ def _behind(name: str, runtime: Runtime) -> Lines:
         return {}
     handed: dict[str, set[int]] = {}
     for stack in runtime.tracer.stacks.values():
-        for path, line in stack[:1]:
+        for path, _, line in stack[:1]:
             handed.setdefault(path, set()).add(line)
     return behind(name, runtime.tracer.stacks.get(name, ()), handed)
 
@@ -78,6 +81,8 @@ def _lines(name: str, runtime: Runtime) -> Lines:
     its rows were stored; what enters a network, before the quantities that it computes.
     """
     tracer = runtime.tracer
+    if name == RUN_LENGTH:
+        return tracer.around()
     if name == RESETS:
         return tracer.before(ENV_START)
     if name.endswith("updates"):

@@ -53,6 +53,7 @@ class Recorded:
             frozenset(self.scenario.perturbed),
             hyperparameters=self.scenario.hyperparameters,
             n_envs=self.scenario.n_envs,
+            total_timesteps=self.scenario.total_timesteps,
         )
         self.begun = replace(self.policy, stop_after=0, perturbed=())
 

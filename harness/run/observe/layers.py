@@ -71,9 +71,10 @@ class LayerWatch:
 
         The record then describes what is left: the layers outside it are of no effect.
         """
-        layer, record = self._records.get(id(env), (None, None))
-        if record is None or record.is_inside or layer is None or layer() is not env:
-            return None
+        found = self._records.get(id(env))
+        if found is None or id(found[0]()) != id(env) or found[1].is_inside:
+            return None  # ids are used again when an environment is gone
+        record = found[1]
         if id(env) not in self._described:
             self._described.add(id(env))
             record.description = description_of(env)

@@ -125,9 +125,7 @@ def watch_environments(patches: Patches, watch: BoundaryWatch) -> None:
     _watch_wrappers(patches)
 
 
-def observed(
-    env: gymnasium.Env[Any, Any], watch: BoundaryWatch, layers: LayerWatch
-) -> ObservedEnv:
+def observed(env: gymnasium.Env[Any, Any], watch: BoundaryWatch, layers: LayerWatch) -> ObservedEnv:
     """Wrap `env`; environments observed inside it (its creator called make) fall silent."""
     if isinstance(env, ObservedEnv):
         return env
@@ -146,7 +144,9 @@ def _watch_sync(patches: Patches, watch: BoundaryWatch, layers: LayerWatch) -> N
             original(envs, *args, **kwargs)
             seen = [layers_observed(env, ObservedEnv) for env in envs.envs]
             pairs = zip(envs.envs, seen, strict=True)
-            envs.envs = type(envs.envs)(e if found else observed(e, watch, layers) for e, found in pairs)
+            envs.envs = type(envs.envs)(
+                e if found else observed(e, watch, layers) for e, found in pairs
+            )
             for env in envs.envs:
                 inner = layers_observed(env, ObservedEnv)[0]
                 inner.record.autoreset_mode = envs.metadata["autoreset_mode"].value

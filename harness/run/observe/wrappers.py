@@ -40,7 +40,7 @@ class ObservedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         for name, value in (("inner", env), ("record", record), ("_watch", watch)):
             object.__setattr__(self, name, value)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """Return the class of the environment inside."""
         return type(self.inner)

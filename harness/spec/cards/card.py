@@ -45,6 +45,9 @@ class TapRow:
         gathers: name of the tap whose stored rows these rows are taken from, or "".
         spanning: fields of such a row that, with n_steps > 1, come from several stored rows.
         field_components: field -> component, where a difference in this field alone sits elsewhere.
+        at_ends: fields of these of which that holds only where an episode ended; elsewhere a
+            difference in them sits where the tap's does.
+        terms: other tap -> component, where a difference sits that is a multiple of it.
         is_optional: an implementation or a setting may lack it; not observed is then no gap.
     """
 
@@ -66,6 +69,8 @@ class TapRow:
     spanning: tuple[str, ...] = ()
     is_optional: bool = False
     field_components: Mapping[str, str] = field(default_factory=dict)
+    at_ends: tuple[str, ...] = ()
+    terms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,9 @@ def card(algo: str) -> Card:
 
 
 def _tap(row: Mapping[str, Json]) -> TapRow:
-    lists = {name: tuple(row.get(name, ())) for name in ("fields", "drawn_from", "spanning")}
+    lists = {
+        name: tuple(row.get(name, ())) for name in ("fields", "drawn_from", "spanning", "at_ends")
+    }
     return TapRow(**{**row, **lists})
 
 

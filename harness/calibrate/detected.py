@@ -34,6 +34,7 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
         "inside": _rate(found, lambda one: one["is_inside"]),
         "lines": _median(found, "n_lines"),
         "seconds": _median(found, "seconds"),
+        "cpu_seconds": _median(found, "cpu_seconds"),
         "env_steps": _median(found, "env_steps"),
         "benign": _rate(benign, lambda one: one["verdict"] == "diverged"),
         "benign_names": [one["name"] for one in benign if one["verdict"] == "diverged"],
@@ -79,7 +80,7 @@ def _group(bugs: Sequence[Record]) -> dict[str, Any]:
         "first": sum(bool(one["is_first"]) for one in found),
         "among": sum(bool(one["is_among"]) for one in found),
         "inside": sum(bool(one["is_inside"]) for one in found),
-        "seconds": _median(found, "seconds"),
+        "seconds": _median(found, "cpu_seconds"),
     }
 
 

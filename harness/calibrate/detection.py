@@ -7,9 +7,11 @@ can say which level alone would have found it; the later ones only where nothing
 
 from __future__ import annotations
 
+import resource
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +38,26 @@ FIRST_FEW = 3
 LEVELS = ("fact", "segment", "draw", "twin", "sanity", "probe", "trace", "curve")
 
 
+class Clock:
+    """Time since it was made."""
+
+    def __init__(self) -> None:
+        self._wall_s, self._cpu_s = time.perf_counter(), _cpu_s()
+
+    def seconds(self) -> float:
+        """Return the seconds on the wall."""
+        return time.perf_counter() - self._wall_s
+
+    def cpu_seconds(self) -> float:
+        """Return the processor's seconds of this process and its ended children."""
+        return _cpu_s() - self._cpu_s
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 class Silent:
     """A progress sink that says nothing."""
 
@@ -58,7 +80,8 @@ class Asked:
 
     Attributes:
         levels: level -> whether it found a difference; a level that was not asked is not there.
-        seconds: until the first level that found something, or until the end.
+        seconds, cpu_seconds: until the first level that found something, or until the end; the
+            processor's time is that of this process and its children.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -66,6 +89,7 @@ class Asked:
     levels: dict[str, bool] = field(default_factory=dict)
     verdict: str = "inconclusive"
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     env_steps: int = 0
     seeds: int = 0
     reason: str = ""
@@ -89,7 +113,8 @@ def followed(work: Path, row: Planted, budget: str, depth: Depth, is_untapped: b
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         file = row.plant(Path(folder), strip=is_untapped)
         try:
-            with reference_recorded_once():
+            # A road is timed, so everything is asked as for a user; else the reference is kept.
+            with reference_recorded_once() if depth == "ahead" else nullcontext():
                 asked = _ask(work, _spec(row, file, budget), depth)
         except CompareError as error:
             asked = Asked(verdict="invalid", reason=str(error))
@@ -116,17 +141,17 @@ def _ask(work: Path, spec: ComparisonSpec, depth: Depth) -> Asked:
     store = Store(work)
     questions = asked_now(spec, store, jobs=1)
     asked = Asked()
-    began = time.perf_counter()
+    began = Clock()
     preflight = questions.preflight()
     facts = _concluded(spec, Gathered({}, {}, preflight=preflight))
-    _note(asked, facts, ("fact",), time.perf_counter() - began)
+    _note(asked, facts, ("fact",), began)
     asked.env_steps += sum(run.facts.get("env_steps", 0) for run in preflight.runs)
     n_ahead = asked.env_steps
     segments = questions.segments()
     known = Gathered({}, {}, segments=segments, preflight=preflight)
     is_first = not asked.findings
     both = _concluded(spec, known)
-    _note(asked, both, ("segment", "draw") if segments.rows else (), time.perf_counter() - began)
+    _note(asked, both, ("segment", "draw") if segments.rows else (), began)
     asked.segments = segments
     asked.env_steps = n_ahead + segments.env_steps if is_first else n_ahead
     has_failed = segments.is_invalid or bool(preflight.failed)
@@ -142,25 +167,25 @@ def _concluded(spec: ComparisonSpec, gathered: Gathered) -> Judgement:
     return judge.conclude(spec, gathered, [judge.judge_look(spec, gathered, 0)])
 
 
-def _note(asked: Asked, judgement: Judgement, levels: Sequence[str], seconds: float) -> None:
+def _note(asked: Asked, judgement: Judgement, levels: Sequence[str], began: Clock) -> None:
     """Add what some levels found; the findings of a road are those of the first that has any."""
     found = tuple(one for one in judgement.findings if one.level in levels)
     for level in levels:
         asked.levels[level] = any(one.level == level for one in found)
     if not asked.findings:
-        asked.seconds = seconds
+        asked.seconds, asked.cpu_seconds = began.seconds(), began.cpu_seconds()
         if found:
             asked.findings, asked.verdict = found, "diverged"
 
 
-def _train(asked: Asked, spec: ComparisonSpec, work: Path, began: float) -> None:
+def _train(asked: Asked, spec: ComparisonSpec, work: Path, began: Clock) -> None:
     """Go the rest of the road: twin runs and trainings, with everything asked before kept."""
     judgement = compare(spec, results=work, jobs=1, progress=Silent()).judgement
     twins = [row for row in judgement.twins if row.status != "not run"]
     levels = ["twin"] if twins else []
     if judgement.runs:
         levels += ["sanity", "probe", "trace", "curve", "fact"]
-    _note(asked, judgement, levels, time.perf_counter() - began)
+    _note(asked, judgement, levels, began)
     asked.verdict = judgement.verdict
     asked.env_steps += sum(judgement.env_steps_spent.values())
     # Recorded, followed by mine and by two nudged references.
@@ -185,6 +210,7 @@ def _said(asked: Asked, row: Planted) -> dict[str, Any]:
         "is_inside": bool(lines & changed),
         "n_lines": len(lines),
         "seconds": round(asked.seconds, 1),
+        "cpu_seconds": round(asked.cpu_seconds, 1),
         "env_steps": asked.env_steps,
         "seeds": asked.seeds,
         "reason": asked.reason[:300],

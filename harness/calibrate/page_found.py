@@ -40,7 +40,8 @@ def _places(found: Found) -> list[tuple[str, str]]:
         if found[name] is not None:
             rows.append((words, f"{found[name]:,.0f}"))
     if found["seconds"] is not None:
-        rows.append(("seconds, median", f"{found['seconds']:.0f}"))
+        both = f"{found['seconds']:.0f} ({found['cpu_seconds']:.0f} of one processor)"
+        rows.append(("seconds to the finding, median", both))
     if found["benign"]["trials"]:
         rows.append(("benign changes called DIVERGED", shown(found["benign"])))
     if found["refused"]:
@@ -48,7 +49,7 @@ def _places(found: Found) -> list[tuple[str, str]]:
     return rows
 
 
-_GROUP_HEAD = ("mistakes", "planted", "found", "first", "first three", "line inside", "s, median")
+_GROUP_HEAD = ("mistakes", "planted", "found", "first", "first three", "line inside", "CPU s")
 
 
 def _groups(groups: Mapping[str, Found]) -> list[tuple[str, ...]]:

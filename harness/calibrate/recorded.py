@@ -1,15 +1,15 @@
-"""Segments with the reference recorded once per process: many changed copies, one reference.
+"""Pre-flight and segments with the reference asked once per process: many copies, one reference.
 
-`compare` plays the reference anew for each file, in child processes. Here the same scenarios are
-played in this process and the plays of the reference are kept, which takes a third of the time. A
-copy that hangs is ended by a timer.
+`compare` asks the reference anew for each file, in child processes. Here the same scenarios are
+played in this process and what the reference did is kept, which takes a third of the time. A copy
+that hangs is ended by a timer.
 """
 
 from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
@@ -21,7 +21,9 @@ import torch
 from harness import ahead
 from harness.codec import to_plain
 from harness.judgement import SegmentsResult
-from harness.records import Json, SideSpec
+from harness.preflight import PreflightResult
+from harness.records import Json, Role, RunSpec, SideSpec
+from harness.run.preflight import preflight, preflight_key
 from harness.segments import child
 from harness.segments.join import joined
 from harness.segments.play import Played, play
@@ -30,15 +32,30 @@ from harness.spec.environments import register_ids
 
 # CPU time of one copy in one scenario, far above what any takes, seconds.
 TIME_LIMIT_S = 120.0
-# Plays of the reference by everything that they depend on: (tape followed, play).
+# How the reference begins, and its plays, by everything that they depend on; a
+# play with the tape that it followed.
+_BEGUN: dict[str, PreflightResult] = {}
 _KEPT: dict[tuple[str, int], tuple[Any, Played]] = {}
 
 
 @contextmanager
 def reference_recorded_once() -> Iterator[None]:
-    """Let `harness.ahead` ask its scenarios in this process, with the reference's plays kept."""
-    with mock.patch.object(ahead, "run_segments", _in_this_process):
+    """Let `harness.ahead` ask in this process, with everything that the reference did kept."""
+    with (
+        mock.patch.object(ahead, "run_segments", _in_this_process),
+        mock.patch.object(ahead, "preflight", _preflight),
+    ):
         yield
+
+
+def _preflight(runs: Sequence[tuple[Role, RunSpec]], *, jobs: int) -> PreflightResult:
+    """Return how the runs begin; those of the reference are begun once."""
+    reference = [one for one in runs if one[0] == "reference"]
+    key = preflight_key(reference)
+    if key not in _BEGUN:
+        _BEGUN[key] = preflight(reference, jobs=jobs)
+    mine = preflight([one for one in runs if one[0] == "mine"], jobs=jobs)
+    return PreflightResult((*mine.runs, *_BEGUN[key].runs), mine.seconds + _BEGUN[key].seconds)
 
 
 def _in_this_process(

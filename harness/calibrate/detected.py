@@ -10,6 +10,9 @@ from harness.calibrate.detection import LEVELS
 from harness.calibrate.ledger import Record
 from harness.calibrate.rates import rate
 
+# Beginning of the ids of mistakes that were planted after the search was built.
+FRESH = "gen-"
+
 
 def summary(records: Sequence[Record]) -> dict[str, Any]:
     """Return the figures of every mistake, and a short row for each that went wrong."""
@@ -28,6 +31,7 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
         "severity": _by(bugs, "severity"),
         "component": _by_component(bugs),
         "algo": _by(bugs, "algo"),
+        "fresh": _group([one for one in bugs if one["id"].startswith(FRESH)]),
         "first": _rate(found, lambda one: one["is_first"]),
         "exact": _rate(found, lambda one: one["is_exact"]),
         "among": _rate(found, lambda one: one["is_among"]),

@@ -120,6 +120,7 @@ def followed(work: Path, row: Planted, budget: str, depth: Depth, is_untapped: b
             asked = Asked(verdict="invalid", reason=str(error))
     return {
         "name": row.name,
+        "id": row.id,
         "algo": row.algo,
         "kind": row.kind,
         "severity": row.severity,

@@ -42,6 +42,12 @@ def _places(found: Found) -> list[tuple[str, str]]:
     if found["seconds"] is not None:
         both = f"{found['seconds']:.0f} ({found['cpu_seconds']:.0f} of one processor)"
         rows.append(("seconds to the finding, median", both))
+    fresh = found["fresh"]
+    if fresh["bugs"]:
+        words = (
+            f"{fresh['found']} of {fresh['bugs']} found, {fresh['first']} with the component first"
+        )
+        rows.append(("mistakes planted after the search was built", words))
     if found["benign"]["trials"]:
         rows.append(("benign changes called DIVERGED", shown(found["benign"])))
     if found["refused"]:

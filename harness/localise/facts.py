@@ -246,9 +246,14 @@ def _of(
 
 
 def _effective(options: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the options of an optimiser that take part in its update rule."""
+    """Return the options of an optimiser that take part in its update rule.
+
+    One that is off (0, false or none) is as one that its class does not have.
+    """
     neutral = {*NEUTRAL_OPTIMISER_OPTIONS, *(() if options.get(DECAY) else (DECAY_OPTION,))}
-    return {key: _plain(options[key]) for key in sorted(options) if key not in neutral}
+    return {
+        key: _plain(options[key]) for key in sorted(options) if key not in neutral and options[key]
+    }
 
 
 def _plain(value: Json) -> Json:

@@ -14,6 +14,9 @@ from harness.segments.tape import Array, Event, Slot, Tape
 from harness.spec.cards.card import Card, TapRow
 from harness.stats.draws_record import DrawRecord
 
+# Kinds of draws that take the rows of a rollout in epochs.
+EPOCHS = ("permutation", "once")
+
 
 class Tapes(NamedTuple):
     """Three plays in the same states: the record, the reference again, and mine."""
@@ -151,7 +154,7 @@ def _flat(event: Event, kind: str, row: TapRow) -> Array:
     "(A,)"), and a column of rows where it belongs to a minibatch ("(B,)", "(B, A)").
     """
     arrays = list(event.arrays.values())
-    if kind == "permutation" and len(arrays) > 1:
+    if kind in EPOCHS and len(arrays) > 1:
         return np.stack([event.arrays["step"].ravel(), event.arrays["env"].ravel()], axis=-1)
     array = arrays[0]
     if kind in ("categorical", "indices"):
@@ -165,7 +168,7 @@ def _add_context(events: _Events, row: TapRow, known: Event, tape: Tape) -> None
     """Add what a draw is judged by; noise of a minibatch belongs to no episode."""
     if row.draws == "indices":
         events.capacity.append(_stored(tape, known.env_step))
-    elif row.draws == "permutation":
+    elif row.draws in EPOCHS:
         rows, epoch = _epochs(tape, events, known)
         events.capacity.append(rows)
         events.groups.append(epoch)

@@ -53,6 +53,7 @@ FEATURES: dict[str, Callable[[DrawRecord], tuple[Feature | Law, ...]]] = {
     "noise": value_features,
     "indices": index_features,
     "permutation": permutation_features,
+    "once": lambda _record: (),
 }
 
 
@@ -114,6 +115,8 @@ def _why_not(record: DrawRecord) -> str:
 def _nothing_random(record: DrawRecord, *found: Sequence[tuple[DrawRecord, object]]) -> str:
     if any(owner is record for part in found for owner, _ in part):
         return ""
+    if record.kind == "once":
+        return "each row is taken once, as by the reference; the order is of no consequence"
     return "nothing is random here: compared exactly, and equal"
 
 

@@ -28,7 +28,7 @@ def exact_findings(record: DrawRecord) -> tuple[Exact, ...]:
         return broken
     if record.kind == "weights":
         return weight_exacts(record)
-    if record.kind == "permutation":
+    if record.kind in ("permutation", "once"):
         return once_per_epoch(record)
     ranges = out_of_range(record) if record.kind == "indices" else ()
     return (*ranges, *_repeated(record))

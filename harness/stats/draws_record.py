@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-DrawKind = Literal["weights", "categorical", "continuous", "indices", "permutation", "noise"]
+DrawKind = Literal[
+    "weights", "categorical", "continuous", "indices", "permutation", "once", "noise"
+]
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class DrawRecord:
         mine, again, known: one array per event, the same shape at index i on all three.
             weights: one parameter of one seed. categorical: whole numbers, one per environment.
             continuous, noise: (..., dimensions), one row per environment or row of a minibatch; a
-            1-D array is one row. indices: places in 0 .. capacity - 1. permutation: (rows,) row
-            numbers, or (rows, 2) pairs of step and environment.
-        capacity: indices: rows available at each event; permutation: rows of the whole epoch.
-        groups: permutation: epoch of each event, a new number for each epoch; noise, continuous:
-            episode of each event (one environment). Empty: one group.
+            1-D array is one row. indices: places in 0 .. capacity - 1. permutation, once: (rows,)
+            row numbers, or (rows, 2) pairs of step and environment; of once the order is free.
+        capacity: indices: rows available at each event; permutation, once: rows of the whole epoch.
+        groups: permutation, once: epoch of each event, a new number for each epoch; noise,
+            continuous: episode of each event (one environment). Empty: one group.
         is_grouped: noise, continuous: draws of a group depend on each other through a state that
             nothing hands on, so that whole groups are what can be exchanged.
         labels: weights: name of the parameter at each event, the same over seeds.
@@ -54,7 +56,8 @@ class DrawRecord:
         n = len(self.known)
         per_event = {"mine": self.mine, "again": self.again}
         optional = {"capacity": self.capacity, "groups": self.groups, "labels": self.labels}
-        needed = {"indices": ("capacity",), "permutation": ("capacity",), "weights": ("labels",)}
+        rows = dict.fromkeys(("indices", "permutation", "once"), ("capacity",))
+        needed = {**rows, "weights": ("labels",)}
         for name, values in {**per_event, **optional}.items():
             is_absent = not values and name in optional and name not in needed.get(self.kind, ())
             if len(values) != n and not is_absent:

@@ -8,7 +8,13 @@ from harness.probes.registry import register
 from harness.records import RunSpec, SideSpec
 from harness.run.preflight_child import begin
 from harness.spec.cards import card
-from tests.baselines import test_sb3_dqn, test_sb3_ppo, test_sb3_sac, test_sb3_td3
+from tests.baselines import (
+    test_sb3_a2c,
+    test_sb3_dqn,
+    test_sb3_ppo,
+    test_sb3_sac,
+    test_sb3_td3,
+)
 from tests.foreign import planting
 
 register()
@@ -16,19 +22,26 @@ register()
 ROOT = Path(__file__).parents[2]
 FOREIGN = ROOT / "tests" / "foreign"
 SB3 = {
+    "a2c": test_sb3_a2c.SIDE,
     "dqn": test_sb3_dqn.SIDE,
     "ppo": test_sb3_ppo.SIDE,
     "sac": test_sb3_sac.SIDE,
     **test_sb3_td3.SIDE,
 }
 HYPERPARAMETERS = {
+    "a2c": {**test_sb3_a2c.EXPOSING, "optimizer_class": "RMSpropTFLike"},
     "dqn": planting.HYPERPARAMETERS,
     "ppo": test_sb3_ppo.EXPOSING,
     "sac": {**test_sb3_sac.EXPOSING, "net_arch": [16, 12]},
     **test_sb3_td3.EXPOSING,
 }
-ENV = {"dqn": ("CartPole-v1", 1), "ppo": ("Pendulum-v1", 2), "sac": ("Pendulum-v1", 1)}
-ENV |= dict.fromkeys(test_sb3_td3.ALGOS, ("Pendulum-v1", 1))
+ENV = {
+    "a2c": ("Pendulum-v1", 2),
+    "dqn": ("CartPole-v1", 1),
+    "ppo": ("Pendulum-v1", 2),
+    "sac": ("Pendulum-v1", 1),
+    **dict.fromkeys(test_sb3_td3.ALGOS, ("Pendulum-v1", 1)),
+}
 
 
 def a_run(algo, side, *, seed=0, **changes):

@@ -65,9 +65,17 @@ MISMATCHES = [
     ("ppo", ["[n_inputs, *vf, 1]", "[n_inputs, *vf, 7, 1]"], "trained_parameter_count", True),
     ("ppo", ["envs = [call.make_env()", "envs = [gym.make(call.env_id, g=9.0)"],
      "env_kwargs", True),
+    ("a2c", ["RMSpropTFLike(parameters, h.", "torch.optim.RMSprop(parameters, eps=h."],
+     "optimiser_class", True),
+    ("a2c", ["eps: float, alpha: float = 0.99", "eps: float, alpha: float = 0.9"],
+     "optimiser_constants", True),
+    ("a2c", ["range(call.n_envs)]", "range(1)]"], "n_training_envs", True),
+    ("a2c", ["self.theta.parameters(), self.h.max_grad_norm)", "self.theta.parameters(), 9.0)"],
+     "grad_clip", True),
 ]  # fmt: skip
 
 RIGHT = [
+    ("a2c", ROOT / "my_impls" / "a2c.py"),
     ("dqn", ROOT / "my_impls" / "dqn.py"),
     ("ppo", ROOT / "my_impls" / "ppo.py"),
     ("sac", ROOT / "my_impls" / "sac.py"),

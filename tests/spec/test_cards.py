@@ -12,7 +12,8 @@ from harness.records import COMPONENTS, STAGES
 from harness.spec.cards import algos, card
 
 # Read in a process of its own: importing SB3 is slow and brings torch along. Later ones win: a
-# policy's argument is a hyperparameter too, and net_arch is what is built when none is given.
+# policy's argument is a hyperparameter too, and net_arch is what is built when none is given. The
+# policy's optimiser is the algorithm's own choice where no argument of the policy names another.
 _DEFAULTS = """
 import gymnasium, inspect, json, torch
 from stable_baselines3 import {algo} as Algo
@@ -22,6 +23,7 @@ signatures = [inspect.signature(one.__init__).parameters for one in (policy, Alg
 found = {{p.name: p.default for parameters in signatures for p in parameters.values()}}
 plain = (int, float, str, type(None))
 defaults = {{name: value for name, value in found.items() if isinstance(value, plain)}}
+defaults["optimizer_class"] = (found["policy_kwargs"] or {{}}).get("optimizer_class")
 model = Algo("MlpPolicy", gymnasium.make("{env_id}"))
 built = [
     [m.out_features for m in eval(network).modules() if isinstance(m, torch.nn.Linear)]
@@ -32,6 +34,10 @@ print(json.dumps({{**defaults, "net_arch": built[0][:2]}}))
 """
 # Algorithm -> an environment for it, and where its hidden layers are.
 BUILT = {
+    "a2c": (
+        "CartPole-v1",
+        ["model.policy.mlp_extractor.policy_net", "model.policy.mlp_extractor.value_net"],
+    ),
     "dqn": ("CartPole-v1", ["model.q_net"]),
     "ppo": (
         "CartPole-v1",

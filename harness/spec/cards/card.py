@@ -13,9 +13,10 @@ from harness.spec.tables import read_table, table_names
 
 TapRole = Literal["source", "check"]
 Clock = Literal["env_step", "update"]
-# How the draw test looks at a source; "action": categorical or continuous, decided by its dtype.
+# How the draw test looks at a source; "action": categorical or continuous, decided by its dtype;
+# "once": rows of which each is taken once, in an order of no consequence.
 Draws = Literal[
-    "", "weights", "action", "categorical", "continuous", "indices", "permutation", "noise"
+    "", "weights", "action", "categorical", "continuous", "indices", "permutation", "once", "noise"
 ]
 Kind = Literal[
     "int", "float", "bool", "schedule", "period", "int_list", "net_arch", "choice", "words"

@@ -119,7 +119,7 @@ class RMSpropTFLike(torch.optim.Optimizer):
     def step(self) -> None:  # type: ignore[override]
         """Take one step along the gradients that backward has left."""
         for group in self.param_groups:
-            for theta in group["params"]:
+            for theta in (theta for theta in group["params"] if theta.grad is not None):
                 d, g = theta.grad, self.state[theta].setdefault("g", torch.ones_like(theta))
                 g.mul_(group["alpha"]).addcmul_(d, d, value=1 - group["alpha"])
                 theta.addcdiv_(d, (g + group["eps"]).sqrt(), value=-group["lr"])

@@ -1,7 +1,7 @@
 """Small environments made to expose: they end in both ways, and their rewards have both signs.
 
-One noisy linear walk, seen in three ways: the actions are three pushes or a point of a box with
-asymmetric bounds, and the observation is one point or two.
+One noisy linear walk, seen in several ways: the actions are pushes, three or many of them, or a
+point of a box with asymmetric bounds, and the observation is one point or two.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     ENV_ID: {},
     "probes/ExposingBox-v0": {"has_box_actions": True},
     "probes/ExposingShaped-v0": {"shape": (2, 3)},
+    "probes/ExposingMany-v0": {"n_actions": 10},
 }
 # Short enough that a few hundred env steps hold dozens of time limits.
 MAX_EPISODE_STEPS = 11
@@ -40,14 +41,21 @@ class Exposing(gymnasium.Env[NDArray[np.float32], Any]):
     """A noisy linear walk; no closed form. Observation: float32, (3,) or as `shape` says.
 
     Args:
-        has_box_actions: 2-dimensional actions between LOW and HIGH instead of N_ACTIONS pushes;
-            then the reward also depends on the action directly.
+        has_box_actions: 2-dimensional actions between LOW and HIGH instead of pushes; then the
+            reward also depends on the action directly.
+        n_actions: number of pushes; beyond three they have the same directions and are weaker.
         shape: (3,), or (n, 3) for n points that the same push moves.
     """
 
-    def __init__(self, *, has_box_actions: bool = False, shape: tuple[int, ...] = (3,)) -> None:
+    def __init__(
+        self,
+        *,
+        has_box_actions: bool = False,
+        n_actions: int = N_ACTIONS,
+        shape: tuple[int, ...] = (3,),
+    ) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, shape, np.float32)
-        self.action_space = gymnasium.spaces.Discrete(N_ACTIONS)
+        self.action_space = gymnasium.spaces.Discrete(n_actions)
         if has_box_actions:
             low, high = np.array(LOW, np.float32), np.array(HIGH, np.float32)
             self.action_space = gymnasium.spaces.Box(low, high)
@@ -79,6 +87,7 @@ class Exposing(gymnasium.Env[NDArray[np.float32], Any]):
     def _effect(self, action: NDArray[np.float32] | np.int64) -> tuple[NDArray[np.float64], float]:
         """Return the push, (3,), and the cost of an action."""
         if not self._has_box_actions:
-            return _PUSH[int(action)], 0.0
+            weaker, direction = divmod(int(action), N_ACTIONS)
+            return _PUSH[direction] / (1.0 + 0.4 * weaker), 0.0
         point = np.asarray(action, np.float64)
         return point @ _PUSH_PER_UNIT, float(_COST_PER_UNIT @ point)

@@ -96,6 +96,13 @@ class Tracer:
             self._add(("", name))
             self.stacks.setdefault(name, self._stack)
 
+    def credit_inside(self, names: Sequence[str]) -> None:
+        """Credit what ran since the last event, inside of it, to these quantities alone."""
+        if self._folders:
+            for name in names:
+                merge(self.lines.setdefault(("", name), {}), self._recent)
+            self._recent = {place[:2]: {place[2]} for place in self._stack[:1]}
+
     def before(self, name: str) -> Lines:
         """Return everything credited to a quantity."""
         return self.between(lambda _, after: after == name)

@@ -39,13 +39,13 @@ class Optimisers:
         self._kept_state: dict[str, Any] | None = None
         self._round_at = -1
         self._own_rates: list[tuple[dict[str, Any], float]] = []
-        self._made: dict[int, str] = {}
+        self._made: dict[int, tuple[str, ...]] = {}
         self._rates: dict[int, tuple[torch.optim.Optimizer, list[str], list[float]]] = {}
         self.birthplaces: dict[str, list[str]] = {}
 
-    def made(self, optimiser: Any, place: str) -> None:
-        """Remember the line on which an optimiser is made."""
-        self._made[id(optimiser)] = place
+    def made(self, optimiser: Any, places: tuple[str, ...]) -> None:
+        """Remember the calls by which an optimiser is made: its class may be the side's own."""
+        self._made[id(optimiser)] = places
 
     def changed(self) -> Iterator[str]:
         """Yield what stands for learning rates that changed since the last look."""
@@ -100,6 +100,7 @@ class Optimisers:
 
     def _after_step(self, optimiser: torch.optim.Optimizer) -> None:
         before = {id(p): b for (p, *_), b in zip(self._placed, self._before, strict=True)}
+        self._runtime.tracer.credit_inside([f"{name}step" for name, _, _ in self._groups()])
         with torch.no_grad():
             for name, slot, group in self._groups():
                 if not self._runtime.policy.is_light:
@@ -199,8 +200,8 @@ class Optimisers:
                 runtime.tracer.credit_also(f"{name}{kind}")
                 runtime.sites.note(f"{name}{kind}")
             runtime.tape.constants.setdefault(name, _constants(optimiser))
-            place = self._made.get(id(optimiser))
-            self.birthplaces[f"{name}step"] = [place] if place else []
+            for kind in ("grad", "step"):  # which parameters there are, and what is done to them
+                self.birthplaces[f"{name}{kind}"] = [*self._made.get(id(optimiser), ())]
         if id(optimiser) not in self._rates:
             rates = [group["lr"] for group in optimiser.param_groups]
             self._rates[id(optimiser)] = (

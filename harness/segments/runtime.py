@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +50,9 @@ class Known(Protocol):
     def at(self, name: str, slot: Slot) -> Event | None:
         """Return the event of a quantity at a slot; None when there is none."""
 
+
+# So many of the calls by which an optimiser was made are named.
+MAX_CALLS = 4
 
 # Receives every event of a side, with the reference's event at the same place.
 Keep = Callable[[str, Slot, Event, Event | None], None]
@@ -339,20 +343,26 @@ class Runtime:
 def watch_construction(
     patches: Patches, modules: Modules, optimisers: Optimisers, sites: Sites
 ) -> None:
-    """Note on which line every module and every optimiser of the side is made."""
+    """Note on which line every module, and by which calls every optimiser of the side is made."""
 
-    def made(note: Callable[[Any, str], None]) -> Callable[[Any], Any]:
+    def made(note: Callable[[Any], None]) -> Callable[[Any], Any]:
         def replace(original: Callable[..., None]) -> Callable[..., None]:
             def initialised(owner: Any, *args: Any, **kwargs: Any) -> None:
-                note(owner, sites.here())
+                note(owner)
                 original(owner, *args, **kwargs)
 
             return initialised
 
         return replace
 
-    patches.replace(torch.nn.Module, "__init__", made(modules.made))
-    patches.replace(torch.optim.Optimizer, "__init__", made(optimisers.made))
+    def module(owner: Any) -> None:
+        modules.made(owner, sites.here())
+
+    def optimiser(owner: Any) -> None:
+        optimisers.made(owner, tuple(islice(sites.calls(), MAX_CALLS)))
+
+    patches.replace(torch.nn.Module, "__init__", made(module))
+    patches.replace(torch.optim.Optimizer, "__init__", made(optimiser))
 
 
 def watch_clips(patches: Patches, tape: Tape) -> None:

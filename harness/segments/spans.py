@@ -9,10 +9,12 @@ from harness.judgement import SegmentRow
 from harness.segments.boundary import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
 from harness.segments.lines import Lines, merged, place_of, stretches, text_of, widened
 from harness.segments.networks import KINDS
-from harness.segments.quantities import RUN_LENGTH
+from harness.segments.quantities import ROUNDS, RUN_LENGTH
 from harness.segments.runtime import Runtime
 from harness.segments.slices import behind, constants
 
+# The tap of the step size that an optimiser is to have, in every card.
+LEARNING_RATE = "learning_rate"
 # What depends on how the environments were made.
 OF_ENVIRONMENT = frozenset({ENV_ACTION, ENV_RESULT, ENV_START, RESETS})
 
@@ -81,11 +83,9 @@ def _lines(name: str, runtime: Runtime) -> Lines:
     its rows were stored; what enters a network, before the quantities that it computes.
     """
     tracer = runtime.tracer
-    if name == RUN_LENGTH:
-        return tracer.around()
-    if name == RESETS:
-        return tracer.before(ENV_START)
-    if name.endswith("updates"):
+    if name in (RUN_LENGTH, RESETS):
+        return tracer.around() if name == RUN_LENGTH else tracer.before(ENV_START)
+    if name.endswith("updates") or name == ROUNDS:
         is_update = runtime.is_update
         return tracer.between(
             lambda before, after: is_update(before) != is_update(after) or before == "step"
@@ -97,6 +97,9 @@ def _lines(name: str, runtime: Runtime) -> Lines:
     stored = runtime.stored_by(name)
     after_storing = tracer.between(lambda before, _: bool(stored) and before == stored)
     found = merged(_before(name, runtime), after_storing)
+    if name.endswith(f"_{LEARNING_RATE}"):
+        # What was computed for the optimiser had still to reach it.
+        return merged(found, tracer.between(lambda before, _: before == LEARNING_RATE))
     if not name.endswith("_grad"):
         return found
     # A gradient flows through everything that the update computed.

@@ -17,10 +17,11 @@ WHERE = {
     ("a2c", "continuous", 88): (
         "A2C-05", "own-terminal-bootstrapped", "own-flags-shifted", "own-no-gamma", "A2C-03",
         "own-advantages-biased", "own-returns-raw", "ON-11", "ON-30", "own-one-env-only",
-        "own-with-replacement", "own-last-step-twice", "A2C-01", "A2C-02", "B16", "own-columns",
+        "own-with-replacement", "own-last-step-twice", "A2C-01c", "A2C-02", "B16", "own-columns",
     ),
     ("a2c", "discrete", 112): (
-        "own-paper-lambda", "ON-14", "own-rmsprop-decay", "own-schedule-late", "B02", "B16b",
+        "own-paper-lambda", "ON-14", "A2C-01d", "own-rate-constant", "own-step-each-second", "B02",
+        "B16b",
     ),
     ("dqn", "base", 222): (
         "OFF-01", "OFF-19", "own-time-limit-terminal", "OFF-03", "OFF-09", "own-ring-short",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import torch
 
@@ -36,10 +38,16 @@ class Sites:
 
     def here(self) -> str:
         """Return the place from which the machinery was entered, "file:line"; "" if unknown."""
-        frame = sys._getframe(1)
+        return next(self.calls(), "")
+
+    def calls(self) -> Iterator[str]:
+        """Yield the places of the calls from which the machinery was entered, innermost first."""
+        frame: FrameType | None = sys._getframe(1)
         while frame is not None and _is_machinery(frame.f_code.co_filename):
-            frame = frame.f_back  # type: ignore[assignment]
-        return f"{self.short(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
+            frame = frame.f_back
+        while frame is not None and not _is_machinery(frame.f_code.co_filename):
+            yield f"{self.short(frame.f_code.co_filename)}:{frame.f_lineno}"
+            frame = frame.f_back
 
     def short(self, file: str) -> str:
         """Return a path without anybody's folders: "./" is the folder of the side's file."""

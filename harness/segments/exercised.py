@@ -11,6 +11,9 @@ from harness.records import Json
 from harness.segments.boundary import ENV_RESULT
 from harness.segments.tape import Event, Tape
 
+# A round ends when a minibatch diverges by more than this times target_kl (SB3, ppo.py).
+KL_MULTIPLE = 1.5
+
 
 def exercised(reference: Tape, hyperparameters: Mapping[str, Json]) -> dict[str, int]:
     """Return event -> count: what the scenario gave the branches of the code to do.
@@ -34,7 +37,10 @@ def exercised(reference: Tape, hyperparameters: Mapping[str, Json]) -> dict[str,
     capacity = hyperparameters.get("buffer_size")
     if capacity:
         found["times the buffer wrapped"] = reference.env_steps // int(capacity)
-    return found | _of_clipping(reference) | _of_ratios(reference)
+    limit = hyperparameters.get("target_kl")
+    return (
+        found | _of_clipping(reference) | _of_ratios(reference) | _of_divergence(reference, limit)
+    )
 
 
 def _of_clipping(reference: Tape) -> dict[str, int]:
@@ -58,6 +64,19 @@ def _of_ratios(reference: Tape) -> dict[str, int]:
         limit = float(known[-1].arrays[""]) if known else np.inf
         n_outside += int((np.abs(event.arrays[""] - 1.0) > limit).sum())
     return {"ratios outside the clip range": n_outside}
+
+
+def _of_divergence(reference: Tape, limit: Json) -> dict[str, int]:
+    """Return how many divergences ended a round, and how many came near the limit and did not."""
+    if not limit or not reference.count("approx_kl"):
+        return {}
+    sizes = [float(event.arrays[""]) / limit for event in reference.of("approx_kl").values()]
+    return {
+        "rounds ended by target_kl": sum(size > KL_MULTIPLE for size in sizes),
+        "divergences between target_kl and 1.5 times it": sum(
+            1 < size <= KL_MULTIPLE for size in sizes
+        ),
+    }
 
 
 def _changes(events: list[Event]) -> int:

@@ -31,13 +31,16 @@ WHERE = {
     ),
     ("ppo", "continuous", 114): (
         "A2C-05", "ON-02", "own-no-lambda", "own-action-unclipped", "PPO-10", "PPO-04", "GEN-13",
-        "own-advantages-biased", "own-gain-one", "B10", "B16",
+        "own-advantages-biased", "own-gain-one", "ON-12", "ON-29", "ON-30",
+        "own-kl-limit", "B10", "B16",
     ),
-    ("ppo", "discrete", 102): ("ON-14", "PPO-08", "own-clip-apart", "PPO-14", "B09"),
+    ("ppo", "discrete", 102): (
+        "ON-14", "PPO-08", "own-clip-apart", "PPO-14", "ON-20", "ON-34", "PG-01", "PPO-18", "B09",
+    ),
     ("sac", "base", 117): (
         "OFF-01", "SAC-07", "TD3-10", "DDPG-09", "own-temperature-turned", "own-huber",
-        "own-one-target-moves", "own-bounds-symmetric", "own-noise-for-all-rows",
-        "B19", "own-target-with-graph",
+        "own-one-target-moves", "own-bounds-symmetric", "own-noise-for-all-rows", "SAC-13",
+        "GEN-13", "own-action-detached", "SAC-02", "B19", "own-target-with-graph",
     ),
 }  # fmt: skip
 ROWS = [

@@ -123,12 +123,12 @@ def clean_source(file: Path) -> str:
 
 
 def load_folder(folder: Path) -> tuple[Planted, ...]:
-    """Return every row of the TOML files of a folder, in order of their names.
+    """Return every row of the TOML files below a folder, in order of their names.
 
     Raises:
         UsageError: there is none, or a row is not as the module says; names the file and the row.
     """
-    files = sorted(folder.glob("*.toml"))
+    files = sorted(folder.rglob("*.toml"))
     if not files:
         message = (
             f"{folder} holds no TOML file of planted mistakes\n"

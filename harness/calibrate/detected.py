@@ -30,8 +30,8 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
         "first_level": _counts(found, "level"),
         "severity": _by(bugs, "severity"),
         "component": _by_component(bugs),
-        "algo": _by(bugs, "algo"),
-        "fresh": _group([one for one in bugs if one["id"].startswith(FRESH)]),
+        "file": _by(bugs, "file"),
+        "fresh": _group([one for one in bugs if _is_fresh(one)]),
         "first": _rate(found, lambda one: one["is_first"]),
         "exact": _rate(found, lambda one: one["is_exact"]),
         "among": _rate(found, lambda one: one["is_among"]),
@@ -46,6 +46,10 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
         "misplaced": [_short(one) for one in found if not one["is_first"]],
         "outside": [_short(one) for one in found if not one["is_inside"]],
     }
+
+
+def _is_fresh(one: Record) -> bool:
+    return str(one["id"]).startswith(FRESH)
 
 
 def _has(level: str) -> Callable[[Record], bool]:

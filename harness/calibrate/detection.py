@@ -122,6 +122,7 @@ def followed(work: Path, row: Planted, budget: str, depth: Depth, is_untapped: b
         "name": row.name,
         "id": row.id,
         "algo": row.algo,
+        "file": row.file.name if row.copies == "file" else f"{row.file.parent.name}/",
         "kind": row.kind,
         "severity": row.severity,
         "components": list(row.components),

@@ -23,7 +23,7 @@ def detection(found: Found) -> Sequence[str]:
         table(("level alone", "mistakes found"), levels),
         table(_GROUP_HEAD, _groups(found["severity"])),
         table(_GROUP_HEAD, _groups(found["component"])),
-        table(_GROUP_HEAD, _groups(found["algo"])),
+        table(_GROUP_HEAD, _groups(found["file"])),
         _missed(found),
     )
 

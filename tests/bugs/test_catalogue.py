@@ -2,9 +2,18 @@
 
 import pytest
 
+from harness.calibrate import bugs
 from harness.errors import UsageError
 from harness.records import COMPONENTS
-from tests.bugs.catalogue import ALGOS, changed_lines, clean_source, everything, planted, table
+from tests.bugs.catalogue import (
+    ALGOS,
+    FOLDER,
+    changed_lines,
+    clean_source,
+    everything,
+    planted,
+    table,
+)
 
 KINDS = {"bug", "benign", "convention"}
 LEVELS = {"segment", "draw", "twin", "fact"}
@@ -37,6 +46,15 @@ def test_ids_are_there_once_and_each_algorithm_has_enough(algo):
     assert sum(row.kind == "bug" for row in rows) >= 25
     assert sum(row.kind == "benign" for row in rows) >= 10
     assert all(row["reason"] for row in left_out)
+
+
+@pytest.mark.parametrize("row", bugs.load_folder(FOLDER / "foreign"), ids=lambda row: row.name)
+def test_change_of_a_foreign_side_fits_and_compiles(row, tmp_path):
+    copied = row.plant(tmp_path)
+    assert copied.is_file()
+    compile(row.patched(), row.name, "exec")
+    assert {*row.components} <= {*COMPONENTS}
+    assert bool(row.also) == bool(row.why)
 
 
 def test_text_that_is_not_there_once_is_refused():

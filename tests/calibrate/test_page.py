@@ -9,6 +9,7 @@ ROW = {
     "name": "dqn/one",
     "id": "one",
     "algo": "dqn",
+    "file": "dqn.py",
     "kind": "bug",
     "severity": "fails",
     "components": ["loss"],

@@ -26,6 +26,7 @@ differences reads these rows.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -225,3 +226,18 @@ def sampled(rows: Sequence[Planted], n: int) -> list[Planted]:
         spread = [group[:: max(1, len(group) // share)][:share] for group in filled]
         found += [row for place in zip_longest(*spread) for row in place if row is not None][:n]
     return found
+
+
+def interleaved(rows: Sequence[Planted], *, block: int = 10) -> list[Planted]:
+    """Return the rows in an order in which any beginning is spread over algorithms and kinds.
+
+    Blocks of one algorithm follow each other, so that what its reference did can be kept; inside an
+    algorithm the order is that of a hash of the names.
+    """
+    blocks: dict[str, list[list[Planted]]] = {}
+    for algo in dict.fromkeys(row.algo for row in rows):
+        mine = [row for row in rows if row.algo == algo]
+        mine.sort(key=lambda row: hashlib.sha256(f"{row.file.name} {row.name}".encode()).digest())
+        blocks[algo] = [mine[start : start + block] for start in range(0, len(mine), block)]
+    rounds = zip_longest(*blocks.values(), fillvalue=())
+    return [row for some in rounds for one in some for row in one]

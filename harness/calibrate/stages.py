@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.calibrate import alarms, detected, detection, parity, power, practice, segment_alarms
-from harness.calibrate.bugs import Planted, sampled
+from harness.calibrate.bugs import Planted, interleaved, sampled
 from harness.calibrate.ledger import Ledger, Record, Task
 from harness.calibrate.shared import JUDGING, SEARCHING, Work, code_version, counted
 from harness.files import write_atomic
@@ -49,7 +49,7 @@ STAGES: dict[str, Stage] = {
         JUDGING,
     ),
     "detection": Stage(
-        lambda at, rows: detection.tasks(at, rows, depth="ahead"),
+        lambda at, rows: detection.tasks(at, interleaved(rows), depth="ahead"),
         detected.summary,
         SEARCHING,
         needs_bugs=True,

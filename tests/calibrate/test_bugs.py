@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.calibrate.bugs import load_file, load_folder, sampled
+from harness.calibrate.bugs import interleaved, load_file, load_folder, sampled
 from harness.errors import UsageError
 from tests.bugs.catalogue import everything
 
@@ -82,3 +82,11 @@ def test_sample_is_spread_over_algorithms_and_severities():
         assert len(mine) == 5
         assert len({row.severity for row in mine}) == 5
     assert all(row.kind == "bug" for row in chosen)
+
+
+def test_any_beginning_of_the_order_is_spread_over_the_algorithms():
+    rows = everything()
+    ordered = interleaved(rows, block=5)
+    assert sorted(row.name for row in ordered) == sorted(row.name for row in rows)
+    algos = {row.algo for row in rows}
+    assert {row.algo for row in ordered[: 5 * len(algos)]} == algos

@@ -90,6 +90,7 @@ class RunSpec:
     Attributes:
         fingerprint: versions, torch threads, CPU capability ...: what "same seed" is relative to.
         taps: tap name -> clock ("env_step" or "update"), from the algorithm's card.
+        idle: names of hyperparameters whose value switches something off.
     """
 
     key: str
@@ -104,6 +105,7 @@ class RunSpec:
     fingerprint: Mapping[str, str]
     taps: Mapping[str, str]
     trace_schema: int = TRACE_SCHEMA
+    idle: tuple[str, ...] = ()
 
 
 class Outcome(StrEnum):
@@ -225,6 +227,7 @@ class EnvPlan:
         tier: "probe", "easy", "medium", "hard" or "" for an id outside the tiers.
         hyperparameters: all of them, resolved, under SB3's names.
         sources: hyperparameter name -> where its value comes from.
+        idle: names of hyperparameters whose value switches something off.
     """
 
     env_id: str
@@ -233,6 +236,7 @@ class EnvPlan:
     n_envs: int
     hyperparameters: Mapping[str, Json]
     sources: Mapping[str, str]
+    idle: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class Call:
         n_envs: parallel environments.
         hyperparameters: every hyperparameter of the algorithm, resolved, under SB3's names.
         device: torch device name.
+        idle: names of hyperparameters whose value here switches something off: a side that does not
+            know them does the same.
     """
 
     algo: str
@@ -46,6 +48,7 @@ class Call:
     n_envs: int
     hyperparameters: Mapping[str, Any]
     device: str = "cpu"
+    idle: tuple[str, ...] = ()
 
     def make_env(self) -> gymnasium.Env[Any, Any]:
         """Return one new environment of this call, unseeded, through `gymnasium.make`."""
@@ -54,12 +57,12 @@ class Call:
         return gymnasium.make(self.env_id)
 
     def only(self, *supported: str) -> Mapping[str, Any]:
-        """Return the hyperparameters after checking that the side supports each of them.
+        """Return the hyperparameters that the side supports, after checking that these are all.
 
         Raises:
-            UnsupportedHyperparameter: the call holds a name outside `supported`.
+            UnsupportedHyperparameter: the call holds a name outside `supported` that is not idle.
         """
         for name, value in self.hyperparameters.items():
-            if name not in supported:
+            if name not in supported and name not in self.idle:
                 raise UnsupportedHyperparameter(name, value, f"supported: {', '.join(supported)}")
-        return self.hyperparameters
+        return {name: v for name, v in self.hyperparameters.items() if name in supported}

@@ -98,8 +98,7 @@ class Noise:
 class ReplayMemory:
     """R: the latest transitions (s, a, r, s', terminated), overwritten in order of age.
 
-    Transitions of one step of all environments lie side by side, so the next step of the same
-    environment is `n_envs` places on.
+    Those of one step of all environments lie side by side: an environment's next is n_envs on.
     """
 
     def __init__(self, h: Hyperparameters, envs: list[gym.Env[Any, Any]]) -> None:
@@ -123,32 +122,27 @@ class ReplayMemory:
         self.n_stored += self.n_envs
 
     def sample(self, n: int, *, rng: np.random.Generator, device: str) -> dict[str, Tensor]:
-        """Return n transitions, drawn uniformly with replacement; every tensor is (n, ...)."""
+        """Return n rows, drawn uniformly with replacement, each with its n-step return."""
         size = min(self.n_stored, self.capacity)
         rows = tap("rows", rng.integers(size, size=n))  # 0 is the oldest transition
-        first = (self.n_stored - size + rows) % self.capacity
-        batch = {name: column[first] for name, column in self.columns.items()}
-        if self.n_steps > 1:
-            batch |= self.n_step_returns(rows, size)
-        return {name: torch.as_tensor(column, device=device) for name, column in batch.items()}
-
-    def n_step_returns(self, rows: Array, size: int) -> dict[str, Array]:
-        """Return rewards, s' and terminated over up to n steps, and gamma to their number."""
         k = np.arange(self.n_steps)
-        window = rows[:, None] + k * self.n_envs  # (B, n)
+        window = rows[:, None] + k * self.n_envs  # (n, n_steps)
         is_newest = window >= size - self.n_envs
         window = (self.n_stored - size + window) % self.capacity
-        is_last = self.is_over[window] | is_newest
-        is_last[:, -1] = True
-        last = is_last.argmax(axis=1)  # the first one that is: (B,)
-        rewards = self.columns["rewards"][window] * self.gamma**k * (k <= last[:, None])
-        end = window[np.arange(len(rows)), last]
-        return {
-            "rewards": rewards.sum(axis=1).astype(np.float32),
-            "next_obs": self.columns["next_obs"][end],
-            "terminated": self.columns["terminated"][end],
+        is_last = self.is_over[window] | is_newest | (k == self.n_steps - 1)
+        last = is_last.argmax(axis=1)  # the first one that is: (n,)
+        first, end = window[:, 0], window[np.arange(n), last]
+        c = self.columns
+        rewards = (c["rewards"][window] * self.gamma**k * (k <= last[:, None])).sum(axis=1)
+        batch = {
+            "obs": c["obs"][first],
+            "actions": c["actions"][first],
+            "rewards": rewards.astype(np.float32),
+            "next_obs": c["next_obs"][end],
+            "terminated": c["terminated"][end],
             "discounts": (self.gamma ** (last + 1)).astype(np.float32),
         }
+        return {name: torch.as_tensor(column, device=device) for name, column in batch.items()}
 
 
 class DDPG:
@@ -213,11 +207,10 @@ class DDPG:
         h = self.h
         batch = tap("batch", self.R.sample(h.batch_size, rng=self.rng, device=self.device))
         s, s_next = self.features(batch["obs"]), self.features(batch["next_obs"])
-        discounts = batch.get("discounts", h.gamma)
         with torch.no_grad():
             a_next = tap("next_action", self.mu_hat(s_next))
             v_next = self.value(self.Q_hat, s_next, a_next)
-            y = batch["rewards"] + discounts * (1 - batch["terminated"]) * v_next
+            y = batch["rewards"] + batch["discounts"] * (1 - batch["terminated"]) * v_next
         y = tap("td_target", y)
         q = tap("q1", self.value(self.Q, s, batch["actions"]))
         self.descend("Q", tap("critic_loss", F.mse_loss(q, y)))

@@ -21,9 +21,11 @@ stable-baselines3 (SB3). Details that matter, most of them silent when wrong:
 8. Minibatches are drawn uniformly, with replacement, over everything that D holds.
 9. Only the first reset of the environment is seeded; later ones continue its random stream.
 10. Weights and biases start at PyTorch's defaults; a ReLU follows each hidden layer only.
+11. Returns over n steps, where asked for: rewards are summed with their discounts until the episode
+    ends, n steps are summed or the newest step is reached; the bootstrap is discounted by as many.
 
-All ten are as in SB3 2.9. Where SB3 departs from this file, without consequence for the algorithm:
-it steps several environments at once; it takes `train_freq` in episodes too; it draws from global
+All are as in SB3 2.9. Where SB3 departs from this file, without consequence for the algorithm: it
+steps several environments at once; it takes `train_freq` in episodes too; it draws from global
 random generators; and with learning_starts = 0 its very first action has an epsilon of 0.
 """
 
@@ -42,7 +44,8 @@ from torch.nn import functional as F
 from harness.side import Call, UnsupportedHyperparameter
 from harness.tap import tap
 
-Observation = np.ndarray[Any, Any] | np.integer[Any]  # of a Box, of a Discrete space
+Array = np.ndarray[Any, Any]
+Observation = Array | np.integer[Any]  # of a Box, of a Discrete space
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Hyperparameters:
     gamma: float = 0.99
     train_freq: int = 4
     gradient_steps: int = 1
+    n_steps: int = 1  # n
     target_update_interval: int = 10_000  # C
     exploration_fraction: float = 0.1
     exploration_initial_eps: float = 1.0
@@ -68,17 +72,19 @@ class Hyperparameters:
 class ReplayMemory:
     """D: the last N transitions (s, a, r, s', terminated), overwritten in order of age."""
 
-    def __init__(self, capacity: int, observation_space: gym.Space[Any]) -> None:
+    def __init__(self, h: Hyperparameters, observation_space: gym.Space[Any]) -> None:
+        capacity, self.n_steps, self.gamma = h.buffer_size, h.n_steps, h.gamma
         shape, dtype = observation_space.shape or (), observation_space.dtype
         self.obs = np.zeros((capacity, *shape), dtype)
         self.actions = np.zeros(capacity, np.int64)
         self.rewards = np.zeros(capacity, np.float32)
         self.next_obs = np.zeros((capacity, *shape), dtype)
         self.terminated = np.zeros(capacity, np.float32)
+        self.is_over = np.zeros(capacity, bool)  # whether the episode ended, in either way
         self.capacity = capacity
         self.n_stored = 0  # transitions ever stored
 
-    def store(self, transition: dict[str, Any]) -> None:
+    def store(self, transition: dict[str, Any], *, is_over: bool) -> None:
         """Store one transition in the place of the oldest."""
         i = self.n_stored % self.capacity
         self.obs[i] = transition["obs"]
@@ -86,21 +92,30 @@ class ReplayMemory:
         self.rewards[i] = transition["reward"]
         self.next_obs[i] = transition["next_obs"]
         self.terminated[i] = transition["terminated"]
+        self.is_over[i] = is_over
         self.n_stored += 1
 
     def sample(self, n: int, *, rng: np.random.Generator, device: str) -> dict[str, Tensor]:
-        """Return n transitions, drawn uniformly with replacement; every tensor is (n, ...)."""
+        """Return n rows, drawn uniformly with replacement, each with its n-step return."""
         size = min(self.n_stored, self.capacity)
         rows = tap("rows", rng.integers(size, size=n))  # 0 is the oldest transition
-        rows = (self.n_stored - size + rows) % self.capacity
-        columns = {
-            "obs": self.obs[rows],
-            "actions": self.actions[rows],
-            "rewards": self.rewards[rows],
-            "next_obs": self.next_obs[rows],
-            "terminated": self.terminated[rows],
+        k = np.arange(self.n_steps)
+        window = rows[:, None] + k  # (n, n_steps)
+        is_newest = window >= size - 1
+        window = (self.n_stored - size + window) % self.capacity
+        is_last = self.is_over[window] | is_newest | (k == self.n_steps - 1)
+        last = is_last.argmax(axis=1)  # the first one that is: (n,)
+        first, end = window[:, 0], window[np.arange(n), last]
+        rewards = (self.rewards[window] * self.gamma**k * (k <= last[:, None])).sum(axis=1)
+        batch = {
+            "obs": self.obs[first],
+            "actions": self.actions[first],
+            "rewards": rewards.astype(np.float32),
+            "next_obs": self.next_obs[end],
+            "terminated": self.terminated[end],
+            "discounts": (self.gamma ** (last + 1)).astype(np.float32),
         }
-        return {name: torch.as_tensor(column, device=device) for name, column in columns.items()}
+        return {name: torch.as_tensor(column, device=device) for name, column in batch.items()}
 
 
 class DQN:
@@ -114,7 +129,7 @@ class DQN:
         self.Q_hat = q_network(env, h.net_arch).to(call.device)
         self.Q_hat.load_state_dict(self.Q.state_dict())
         self.Q_hat = tap("target_net", self.Q_hat)
-        self.D = ReplayMemory(h.buffer_size, env.observation_space)
+        self.D = ReplayMemory(h, env.observation_space)
         self.optimiser = torch.optim.Adam(self.Q.parameters(), lr=learning_rate(h, progress=0.0))
 
     def phi(self, obs: Tensor) -> Tensor:
@@ -144,7 +159,7 @@ class DQN:
             "next_obs": next_obs,
             "terminated": terminated,
         }
-        self.D.store(tap("transition", transition))
+        self.D.store(tap("transition", transition), is_over=terminated or truncated)
         following: Observation = self.env.reset()[0] if terminated or truncated else next_obs
         return following
 
@@ -153,7 +168,9 @@ class DQN:
         batch = tap("batch", self.D.sample(self.h.batch_size, rng=self.rng, device=self.device))
         with torch.no_grad():
             max_q_hat = self.Q_hat(self.phi(batch["next_obs"])).max(dim=1).values
-            y = batch["rewards"] + self.h.gamma * (1 - batch["terminated"]) * max_q_hat  # (B,)
+            y = (
+                batch["rewards"] + batch["discounts"] * (1 - batch["terminated"]) * max_q_hat
+            )  # (B,)
         y = tap("td_target", y)
         q = self.Q(self.phi(batch["obs"])).gather(1, batch["actions"][:, None]).squeeze(1)  # (B,)
         q = tap("q_values", q)

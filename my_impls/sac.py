@@ -30,6 +30,8 @@ when wrong:
     PyTorch's defaults, a ReLU follows each hidden layer only, Q sees s and a side by side.
 13. Minibatches are drawn uniformly, with replacement, over everything that D holds.
 14. Environment i is seeded with seed + i, at its first reset only.
+15. Returns over n steps, where asked for: rewards are summed with their discounts until the episode
+    ends, n steps are summed or the newest step is reached; the bootstrap is discounted by as many.
 
 All are as in SB3 2.9, which departs without consequence for the algorithm in this: it takes
 `train_freq` in episodes too, draws from global random generators, and has the Gaussian's
@@ -74,6 +76,7 @@ class Hyperparameters:
     gamma: float = 0.99
     train_freq: int = 1
     gradient_steps: int = 1
+    n_steps: int = 1  # n
     ent_coef: float | str = "auto"  # alpha; "auto": learnt, from 1; "auto_X": learnt, from X
     target_update_interval: int = 1
     target_entropy: float | str = "auto"  # H_bar
@@ -81,32 +84,53 @@ class Hyperparameters:
 
 
 class ReplayMemory:
-    """D: the latest transitions (s, a, r, s', terminated), overwritten in order of age."""
+    """D: the latest transitions (s, a, r, s', terminated), overwritten in order of age.
 
-    def __init__(self, capacity: int, env: gym.Env[Any, Any]) -> None:
-        space = env.observation_space
-        obs = np.zeros((capacity, *(space.shape or ())), space.dtype)
-        number = np.zeros(capacity, np.float32)
-        actions = np.zeros((capacity, n_dimensions(env)), np.float32)
+    Those of one step of all environments lie side by side: an environment's next is n_envs on.
+    """
+
+    def __init__(self, h: Hyperparameters, envs: list[gym.Env[Any, Any]]) -> None:
+        self.n_envs, self.n_steps, self.gamma = len(envs), h.n_steps, h.gamma
+        self.capacity = max(h.buffer_size // len(envs), 1) * len(envs)
+        space = envs[0].observation_space
+        obs = np.zeros((self.capacity, *(space.shape or ())), space.dtype)
+        number = np.zeros(self.capacity, np.float32)
+        actions = np.zeros((self.capacity, n_dimensions(envs[0])), np.float32)
         columns = (obs, actions, number, obs.copy(), number.copy())
         self.columns: dict[str, Array] = dict(zip(BATCH, columns, strict=True))
-        self.capacity = capacity
+        self.is_over = np.zeros(self.capacity, bool)  # whether the episode ended, in either way
         self.n_stored = 0  # transitions ever stored
 
-    def store(self, transition: dict[str, Array]) -> None:
+    def store(self, transition: dict[str, Array], is_over: Array) -> None:
         """Store one transition of each environment, side by side, in the places of the oldest."""
-        n_envs = len(transition["reward"])
-        places = (self.n_stored + np.arange(n_envs)) % self.capacity
+        places = (self.n_stored + np.arange(self.n_envs)) % self.capacity
         for name, field in zip(BATCH, TRANSITION, strict=True):
             self.columns[name][places] = transition[field]
-        self.n_stored += n_envs
+        self.is_over[places] = is_over
+        self.n_stored += self.n_envs
 
     def sample(self, n: int, *, rng: np.random.Generator, device: str) -> dict[str, Tensor]:
-        """Return n transitions, drawn uniformly with replacement; every tensor is (n, ...)."""
+        """Return n rows, drawn uniformly with replacement, each with its n-step return."""
         size = min(self.n_stored, self.capacity)
         rows = tap("rows", rng.integers(size, size=n))  # 0 is the oldest transition
-        rows = (self.n_stored - size + rows) % self.capacity
-        return {name: torch.as_tensor(c[rows], device=device) for name, c in self.columns.items()}
+        k = np.arange(self.n_steps)
+        window = rows[:, None] + k * self.n_envs  # (n, n_steps)
+        is_newest = window >= size - self.n_envs
+        window = (self.n_stored - size + window) % self.capacity
+        is_last = self.is_over[window] | is_newest | (k == self.n_steps - 1)
+        last = is_last.argmax(axis=1)  # the first one that is: (n,)
+        first, end = window[:, 0], window[np.arange(n), last]
+        c = self.columns
+        rewards = (c["rewards"][window] * self.gamma**k * (k <= last[:, None])).sum(axis=1)
+        batch = {
+            "obs": c["obs"][first],
+            "actions": c["actions"][first],
+            "rewards": rewards.astype(np.float32),
+            "next_obs": c["next_obs"][end],
+            "terminated": c["terminated"][end],
+            "discounts": (self.gamma ** (last + 1)).astype(np.float32),
+        }
+        return {name: torch.as_tensor(column, device=device) for name, column in batch.items()}
 
 
 class Policy(nn.Module):
@@ -156,7 +180,7 @@ class SAC:
         self.Q_hat.load_state_dict(self.Q.state_dict())
         self.Q_hat = tap("critic_target", self.Q_hat)
         self.H_bar = -float(self.A) if h.target_entropy == "auto" else float(h.target_entropy)
-        self.D = ReplayMemory(max(h.buffer_size // len(envs), 1) * len(envs), envs[0])
+        self.D = ReplayMemory(h, envs)
 
         adam = partial(torch.optim.Adam, lr=learning_rate(h, progress=0.0))
         self.optimisers = {"pi": adam(self.pi.parameters()), "Q": adam(self.Q.parameters())}
@@ -190,9 +214,9 @@ class SAC:
         action = self.rng.uniform(-1, 1, shape) if is_warmup else self.act(obs)
         action = tap("action", action.astype(np.float32))
         steps = [step_one(env, a) for env, a in zip(self.envs, action, strict=True)]
-        reward, next_obs, terminated, following = map(np.stack, zip(*steps, strict=True))
+        reward, next_obs, terminated, is_over, following = map(np.stack, zip(*steps, strict=True))
         values = (obs, action, reward, next_obs, terminated)
-        self.D.store(tap("transition", dict(zip(TRANSITION, values, strict=True))))
+        self.D.store(tap("transition", dict(zip(TRANSITION, values, strict=True))), is_over)
         return following
 
     def update(self, k: int) -> None:
@@ -216,7 +240,7 @@ class SAC:
             a_next = tap("next_action", squash(mu, log_sigma, noise))
             log_pi_next = tap("next_log_prob", log_density(a_next, log_sigma, noise))
             v_next = self.Q_hat(s_next, a_next).min(dim=0).values - alpha * log_pi_next  # (B,)
-            y = batch["rewards"] + self.h.gamma * (1 - batch["terminated"]) * v_next
+            y = batch["rewards"] + batch["discounts"] * (1 - batch["terminated"]) * v_next
         y = tap("td_target", y)
         q1, q2 = self.Q(s, batch["actions"])
         q1, q2 = tap("q1", q1), tap("q2", q2)
@@ -263,13 +287,13 @@ def side(call: Call) -> None:
 
 
 def step_one(env: gym.Env[Any, Any], action: Array) -> tuple[Any, ...]:
-    """Return (r, s', terminated, observation to go on from) after an action of [-1, 1]^A."""
+    """Return (r, s', terminated, whether the episode is over, observation to go on from)."""
     space: Any = env.action_space
     share = (action.reshape(space.shape) + 1) / 2
     stretched = space.low + share * (space.high - space.low)
     next_obs, reward, terminated, truncated, _ = env.step(stretched)
     following = env.reset()[0] if terminated or truncated else next_obs
-    return reward, next_obs, terminated, following
+    return reward, next_obs, terminated, terminated or truncated, following
 
 
 def squash(mu: Tensor, log_sigma: Tensor, noise: Tensor) -> Tensor:

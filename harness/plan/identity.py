@@ -118,11 +118,11 @@ def env_fingerprint(env_id: str) -> Mapping[str, str]:
 def run_key(run: RunSpec) -> str:
     """Return the SHA-256 of everything in `run` that can change its outcome.
 
-    Left out: the key itself, the side's shown name, and absolute paths (their contents are in the
-    source digest).
+    Left out: the key itself, the side's shown name, absolute paths (their contents are in the
+    source digest), and what follows from the hyperparameters.
     """
     content = asdict(run)
-    del content["key"]
+    del content["key"], content["idle"]
     for field in ("name", "file", "tap_map"):
         del content["side"][field]
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()

@@ -31,6 +31,7 @@ def plan_run(spec: ComparisonSpec, env: EnvPlan, *, role: Role, seed: int) -> Ru
         device=spec.device,
         fingerprint={**fingerprint(), **env_fingerprint(env.env_id)},
         taps=spec.taps,
+        idle=env.idle,
     )
     return replace(run, key=run_key(run))
 

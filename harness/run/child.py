@@ -129,6 +129,7 @@ def call_of(run: RunSpec) -> Call:
         n_envs=run.n_envs,
         hyperparameters=dict(run.hyperparameters),
         device=run.device,
+        idle=tuple(run.idle),
     )
 
 

@@ -200,8 +200,7 @@ def _gathered(
     base: SegmentRow, mine: Tape, reference: Tape, quantity: Quantity, limits: Limits
 ) -> SegmentRow:
     """Return the row of a minibatch whose rows mine draws itself: every one must be stored."""
-    spans_rows = int(limits.hyperparameters.get("n_steps") or 1) > 1
-    left_out = quantity.spanning if spans_rows else ()
+    left_out = quantity.spanning_under(limits.hyperparameters)
     checked = strangers(mine, reference, quantity.name, quantity.gathers, left_out=left_out)
     if checked is None:
         return replace(base, status="unobserved", hints=("needs the tap rows",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harness.records import STAGES
+from harness.records import STAGES, Json
 from harness.segments.boundary import ENV_ACTION, ENV_RESULT, RESETS
 from harness.segments.tape import Tape
 from harness.spec.cards.card import Card, TapRow
@@ -59,6 +59,10 @@ class Quantity:
     follows_draws: bool = False
     extra_component: str = ""
     is_computed: bool = True
+
+    def spanning_under(self, hyperparameters: Mapping[str, Json]) -> tuple[str, ...]:
+        """Return the fields of a minibatch's row that come from several stored rows."""
+        return self.spanning if int(hyperparameters.get("n_steps") or 1) > 1 else ()
 
 
 def quantities_of(card: Card, reference: Tape, mine: Tape) -> tuple[Quantity, ...]:

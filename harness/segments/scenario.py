@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.records import Json
 from harness.side import Call
 from harness.spec.cards import card
+from harness.spec.cards.card import idle
 
 SCENARIOS = Path(__file__).with_name("scenarios.toml")
 
@@ -42,13 +43,15 @@ class Scenario:
 
     def call(self, *, seed: int | None = None) -> Call:
         """Return the call that both sides receive; what the scenario leaves out has its default."""
+        hyperparameters = {**card(self.algo).defaults, **self.hyperparameters}
         return Call(
             algo=self.algo,
             env_id=self.env_id,
             seed=self.seed if seed is None else seed,
             total_timesteps=self.total_timesteps,
             n_envs=self.n_envs,
-            hyperparameters={**card(self.algo).defaults, **self.hyperparameters},
+            hyperparameters=hyperparameters,
+            idle=idle(self.algo, hyperparameters),
         )
 
     def fixing(self, name: str, value: Json) -> Scenario:

@@ -75,6 +75,7 @@ class TwinTask:
             plan.total_timesteps,
             plan.n_envs,
             dict(plan.hyperparameters),
+            idle=plan.idle,
         )
         return asdict(call)
 

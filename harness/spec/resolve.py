@@ -13,6 +13,7 @@ from harness.errors import UnknownName, UsageError
 from harness.records import ComparisonSpec, EnvPlan, Json, Margin, SideSpec
 from harness.spec import environments
 from harness.spec.cards import Card, card
+from harness.spec.cards.card import idle
 from harness.spec.hyperparameters import check_settings
 from harness.spec.request import Request
 from harness.spec.sides import find_side, with_taps
@@ -157,7 +158,8 @@ def _plan_env(
     hyperparameters |= settings
     total_timesteps = steps or row.total_timesteps[budget]
     _check_warmup(algorithm, env_id, hyperparameters, total_timesteps)
-    return EnvPlan(env_id, tier_of(env_id), total_timesteps, 1, hyperparameters, sources)
+    off = idle(algorithm.algo, hyperparameters)
+    return EnvPlan(env_id, tier_of(env_id), total_timesteps, 1, hyperparameters, sources, off)
 
 
 def _check_warmup(

@@ -90,16 +90,52 @@ def test_discrete_observations_are_one_hot():
 
 
 def test_replay_memory_when_full_overwrites_the_oldest():
-    memory = ReplayMemory(3, gymnasium.spaces.Box(0, 9, (1,), np.float32))
+    h = Hyperparameters(buffer_size=3)
+    memory = ReplayMemory(h, gymnasium.spaces.Box(0, 9, (1,), np.float32))
     for k in range(5):
         memory.store(
-            {"obs": [k], "action": k, "reward": k, "next_obs": [k + 1], "terminated": k == 4}
+            {"obs": [k], "action": k, "reward": k, "next_obs": [k + 1], "terminated": k == 4},
+            is_over=k == 4,
         )
     assert memory.actions.tolist() == [3, 4, 2]
     batch = memory.sample(100, rng=np.random.default_rng(0), device="cpu")
     assert set(batch["actions"].tolist()) == {2, 3, 4}
     assert torch.equal(batch["next_obs"], batch["obs"] + 1)
     assert torch.equal(batch["terminated"], (batch["actions"] == 4).float())
+
+
+# Rewards 1 .. 7 in a ring of 6 whose oldest row is reward 2; the third one ended an episode.
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (0, (2 + 3 / 2, 4, 1, 0.25)),  # the episode ends after two steps
+        (2, (4 + 5 / 2 + 6 / 4, 7, 0, 0.125)),
+        (5, (7, 8, 0, 0.5)),  # the newest row ends every window, wherever the ring does
+    ],
+)
+def test_returns_over_several_steps_by_hand(row, expected):
+    h = Hyperparameters(buffer_size=6, n_steps=3, gamma=0.5)
+    memory = ReplayMemory(h, gymnasium.spaces.Box(0, 9, (1,), np.float32))
+    for k in range(1, 8):
+        memory.store(
+            {"obs": [k], "action": 0, "reward": k, "next_obs": [k + 1], "terminated": k == 3},
+            is_over=k == 3,
+        )
+    found = memory.sample(1, rng=Drawing([row]), device="cpu")
+    assert (found["rewards"], found["next_obs"][0, 0], found["terminated"]) == expected[:3]
+    assert found["discounts"] == expected[3]
+    assert found["obs"].tolist() == [[row + 2]]
+
+
+class Drawing:
+    """A generator that draws given rows."""
+
+    def __init__(self, rows):
+        self.rows = np.array(rows)
+
+    def integers(self, high, size):
+        assert size == len(self.rows) <= high
+        return self.rows
 
 
 def test_schedules_by_hand():
@@ -115,7 +151,7 @@ def test_schedules_by_hand():
         (a_call(n_envs=2), "n_envs=2 cannot be expressed"),
         (a_call(hyperparameters={"train_freq": [1, "episode"]}), "counts env steps only"),
         (a_call(hyperparameters={"learning_rate": "cos_1"}), "expected a number or 'lin_X'"),
-        (a_call(hyperparameters={"n_steps": 3}), "n_steps=3 cannot be expressed"),
+        (a_call(hyperparameters={"use_sde": True}), "use_sde=True cannot be expressed"),
     ],
 )
 def test_what_this_file_cannot_express_is_refused(call, message):

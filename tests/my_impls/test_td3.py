@@ -13,14 +13,16 @@ from harness.run.load import load_side
 from harness.run.observe import Observation
 from harness.side import UnsupportedHyperparameter
 from harness.spec.cards import card
-from my_impls import ddpg, td3
+from my_impls import ddpg, sac, td3
 from tests.baselines.test_sb3_dqn import final_weights
 from tests.baselines.test_sb3_td3 import ALGOS, ENV_ID, EXPOSING, SIDE, TAPS, a_call
 from tests.my_impls.handing_on import differences, load_by_shape, record, replay
+from tests.my_impls.test_dqn import Drawing
 from tests.my_impls.test_sac import FREE_FACTS
 from tests.run.observing import MemoryWriter, a_run
 
 MODULES = {"td3": td3, "ddpg": ddpg}
+MEMORIES = (td3, ddpg, sac)  # of several environments, in one form
 FILES = {algo: Path(module.__file__) for algo, module in MODULES.items()}
 MINE = {
     algo: SideSpec(f"my_impls/{algo}.py:side", str(FILES[algo]), None, "side", None, "")
@@ -166,11 +168,11 @@ def test_replay_memory_when_full_overwrites_the_oldest(module):
     batch = memory.sample(100, rng=np.random.default_rng(0), device="cpu")
     assert set(batch["rewards"].tolist()) == {2, 3, 4, 5}
     assert torch.equal(batch["next_obs"], batch["obs"] + 1)
-    assert "discounts" not in batch
+    assert (batch["discounts"] == 0.5).all()
 
 
 # Rewards 1 .. 7 in a ring of 6 whose oldest row is reward 2; the third one ended an episode.
-@pytest.mark.parametrize("module", MODULES.values())
+@pytest.mark.parametrize("module", MEMORIES)
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
@@ -185,16 +187,18 @@ def test_returns_over_several_steps_by_hand(module, row, expected):
     memory = a_memory(module, n_steps=3, capacity=6)
     for k in range(1, 8):
         store(memory, k, is_over=k == 3, terminated=k == 3)
-    found = memory.n_step_returns(np.array([row]), 6)
+    found = memory.sample(1, rng=Drawing([row]), device="cpu")
+    assert found["obs"].tolist() == [[row + 2] * 3]
     assert (found["rewards"], found["next_obs"][0, 0], found["terminated"]) == expected[:3]
     assert found["discounts"] == expected[3]
 
 
-def test_returns_over_several_steps_stay_in_their_environment_and_stop_at_time_limits():
-    memory = a_memory(td3, n_steps=2, capacity=20, n_envs=2)
+@pytest.mark.parametrize("module", MEMORIES)
+def test_returns_over_several_steps_stay_in_their_environment_and_stop_at_time_limits(module):
+    memory = a_memory(module, n_steps=2, capacity=20, n_envs=2)
     for k in range(1, 4):
         store(memory, [k, 10 * k], is_over=[k == 2, False])
-    found = memory.n_step_returns(np.arange(4), 6)
+    found = memory.sample(4, rng=Drawing(range(4)), device="cpu")
     assert found["rewards"].tolist() == [1 + 2 / 2, 10 + 20 / 2, 2, 20 + 30 / 2]
     assert found["discounts"].tolist() == [0.25, 0.25, 0.5, 0.25]
     assert found["terminated"].tolist() == [0, 0, 0, 0]

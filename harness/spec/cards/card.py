@@ -80,6 +80,7 @@ class Hyperparameter:
 
     `words` may stand in place of a value of its kind: "none" (None in a call) or, say, "auto";
     "auto_X" means "auto_" and a number of the kind, within the bounds. Kind "words": words alone.
+    `idle`: values that switch something off, so that a side without it does the same.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Hyperparameter:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    idle: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,16 @@ def card(algo: str) -> Card:
     )
 
 
+def idle(algo: str, hyperparameters: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the names of those hyperparameters whose value switches something off.
+
+    >>> idle("sac", {"n_steps": 1, "tau": 1.0})
+    ('n_steps',)
+    """
+    rows = card(algo).hyperparameters if algo in algos() else {}
+    return tuple(n for n, v in hyperparameters.items() if n in rows and v in rows[n].idle)
+
+
 def _tap(row: Mapping[str, Json]) -> TapRow:
     lists = {
         name: tuple(row.get(name, ())) for name in ("fields", "drawn_from", "spanning", "at_ends")
@@ -166,6 +178,8 @@ def _tap(row: Mapping[str, Json]) -> TapRow:
 
 
 def _hyperparameter(name: str, row: Mapping[str, Json]) -> Hyperparameter:
-    lists = {key: tuple(row.get(key, ())) for key in ("choices", "words")}
-    default = None if row["default"] == NONE and NONE in lists["words"] else row["default"]
+    lists = {key: tuple(row.get(key, ())) for key in ("choices", "words", "idle")}
+    has_none = NONE in lists["words"]
+    default = None if row["default"] == NONE and has_none else row["default"]
+    lists["idle"] = tuple(None if v == NONE and has_none else v for v in lists["idle"])
     return Hyperparameter(**{**row, **lists, "name": name, "default": default})

@@ -29,7 +29,8 @@ def component_of(
     fields = {_of_field(quantity, one.field, failing, context) for one in failing}
     if len(fields) == 1 and "" not in fields:
         return fields.pop()
-    if failing and {one.field for one in failing} <= {*quantity.spanning_under(context.hyperparameters)}:
+    spanning = quantity.spanning_under(context.hyperparameters)
+    if failing and {one.field for one in failing} <= {*spanning}:
         return "return-advantage-estimation"
     if not failing and quantity.counts and extra:
         return quantity.extra_component or quantity.component

@@ -16,7 +16,7 @@ __all__ = ["Planted", "changed_lines", "clean_source", "everything", "planted", 
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent
-ALGOS = ("a2c", "dqn", "ppo", "sac")
+ALGOS = ("a2c", "ddpg", "dqn", "ppo", "sac", "td3")
 
 
 @cache

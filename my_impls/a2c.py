@@ -85,10 +85,11 @@ class ActorCritic(nn.Module):
             self.log_std = nn.Parameter(torch.zeros(n_outputs))
 
     def phi(self, obs: Tensor) -> Tensor:
-        """Return what the networks see, (B, n_inputs) float32: one-hot if discrete, else flat."""
+        """Return what the networks see, (B, n_inputs) float32: one-hot, shares of 255, or flat."""
         if isinstance(self.observation_space, gym.spaces.Discrete):
             return F.one_hot(obs.long(), int(self.observation_space.n)).float()
-        return obs.float().flatten(start_dim=1)
+        flat = obs.float().flatten(start_dim=1)
+        return flat / 255 if is_image(self.observation_space) else flat
 
     def policy(self, obs: Tensor) -> Distribution:
         """Return pi(. | s), over whole numbers (B,) or over vectors (B, A)."""
@@ -184,7 +185,7 @@ class A2C:
             obs, rewards[i], terminated, truncated, _ = env.step(action[i])
             done[i] = terminated or truncated
             if truncated and not terminated:
-                cut_off[i] = obs
+                cut_off[i] = np.array(obs)
             following.append(env.reset()[0] if done[i] else obs)
         for i, last_obs in cut_off.items():
             last = torch.as_tensor(self.stacked([last_obs]), device=self.device)
@@ -283,6 +284,11 @@ def apart(logits: Tensor, sizes: list[int]) -> Tensor:
     """Return (B, A, largest size) logits of A choices that lay side by side; -inf is no choice."""
     parts, widest = logits.split(sizes, dim=1), max(sizes)  # type: ignore[no-untyped-call]
     return torch.stack([F.pad(x, (0, widest - x.shape[1]), value=-torch.inf) for x in parts], 1)
+
+
+def is_image(space: gym.Space[Any]) -> bool:
+    """Return whether observations are images of bytes; SB3 divides those by 255, and no others."""
+    return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
 
 
 def hyperparameters_of(call: Call) -> Hyperparameters:

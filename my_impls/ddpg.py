@@ -169,11 +169,12 @@ class DDPG:
         self.optimisers = {"mu": adam(self.mu.parameters()), "Q": adam(self.Q.parameters())}
 
     def features(self, obs: Tensor) -> Tensor:
-        """Return what the networks see, (B, n_inputs) float32: one-hot if discrete, else flat."""
+        """Return what the networks see, (B, n_inputs) float32: one-hot, shares of 255, or flat."""
         space = self.envs[0].observation_space
         if isinstance(space, gym.spaces.Discrete):
             return F.one_hot(obs.long() - int(space.start), int(space.n)).float()
-        return obs.float().flatten(start_dim=1)
+        flat = obs.float().flatten(start_dim=1)
+        return flat / 255 if is_image(space) else flat
 
     @torch.no_grad()
     def explore(self, obs: Array, *, is_warmup: bool) -> Array:
@@ -293,6 +294,11 @@ def n_dimensions(env: gym.Env[Any, Any]) -> int:
         return int(np.prod(space.shape))
     message = f"DDPG needs a Box action space with finite bounds, saw {space}"
     raise TypeError(message)
+
+
+def is_image(space: gym.Space[Any]) -> bool:
+    """Return whether observations are images of bytes; SB3 divides those by 255, and no others."""
+    return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
 
 
 def hyperparameters_of(call: Call) -> Hyperparameters:

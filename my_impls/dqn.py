@@ -133,11 +133,12 @@ class DQN:
         self.optimiser = torch.optim.Adam(self.Q.parameters(), lr=learning_rate(h, progress=0.0))
 
     def phi(self, obs: Tensor) -> Tensor:
-        """Return what the networks see, (B, n_inputs) float32: one-hot if discrete, else flat."""
+        """Return what the networks see, (B, n_inputs) float32: one-hot, shares of 255, or flat."""
         space = self.env.observation_space
         if isinstance(space, gym.spaces.Discrete):
             return F.one_hot(obs.long() - int(space.start), int(space.n)).float()
-        return obs.float().flatten(start_dim=1)
+        flat = obs.float().flatten(start_dim=1)
+        return flat / 255 if is_image(space) else flat
 
     @torch.no_grad()
     def act(self, obs: Observation, epsilon: float) -> int:
@@ -149,9 +150,10 @@ class DQN:
 
     def step(self, obs: Observation, epsilon: float) -> Observation:
         """Make one env step from `obs`, store the transition, return the next observation."""
-        obs = tap("obs", obs)
+        obs = tap("obs", np.array(obs))  # a copy: an environment may overwrite what it returned
         action = tap("action", self.act(obs, epsilon))
         next_obs, reward, terminated, truncated, _ = self.env.step(action)
+        next_obs = np.array(next_obs)
         transition = {
             "obs": obs,
             "action": action,
@@ -246,6 +248,11 @@ def n_actions(env: gym.Env[Any, Any]) -> int:
         return int(env.action_space.n)
     message = f"DQN needs a Discrete action space, saw {env.action_space}"
     raise TypeError(message)
+
+
+def is_image(space: gym.Space[Any]) -> bool:
+    """Return whether observations are images of bytes; SB3 divides those by 255, and no others."""
+    return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
 
 
 def hyperparameters_of(call: Call) -> Hyperparameters:

@@ -194,11 +194,12 @@ class SAC:
             self.alpha = torch.tensor(float(h.ent_coef), device=call.device)
 
     def features(self, obs: Tensor) -> Tensor:
-        """Return what the networks see, (B, n_inputs) float32: one-hot if discrete, else flat."""
+        """Return what the networks see, (B, n_inputs) float32: one-hot, shares of 255, or flat."""
         space = self.envs[0].observation_space
         if isinstance(space, gym.spaces.Discrete):
             return F.one_hot(obs.long() - int(space.start), int(space.n)).float()
-        return obs.float().flatten(start_dim=1)
+        flat = obs.float().flatten(start_dim=1)
+        return flat / 255 if is_image(space) else flat
 
     @torch.no_grad()
     def act(self, obs: Array) -> Array:
@@ -327,6 +328,11 @@ def n_dimensions(env: gym.Env[Any, Any]) -> int:
         return int(np.prod(space.shape))
     message = f"SAC needs a Box action space with finite bounds, saw {space}"
     raise TypeError(message)
+
+
+def is_image(space: gym.Space[Any]) -> bool:
+    """Return whether observations are images of bytes; SB3 divides those by 255, and no others."""
+    return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
 
 
 def hyperparameters_of(call: Call) -> Hyperparameters:

@@ -14,6 +14,7 @@ from harness.judge.view import EnvView, Gathered, Levels, RunId, facts_of, sanit
 from harness.judgement import EnvJudgement, Evidence, LookRow
 from harness.localise import Compared, noted, waive
 from harness.records import ROLES, ComparisonSpec
+from harness.spec.cards import card
 from harness.stats import grid, multiplicity, permutation, sequential
 from harness.stats.equivalence import smallest_p_equivalence
 from harness.stats.family import FamilyTest
@@ -87,12 +88,13 @@ def _exact(
     with_sanity_of: Sequence[EnvView] | None = None,
 ) -> Compared:
     """Return everything that was compared; sanity checks of all views unless others are given."""
+    estimates = card(spec.algo).estimates
     checked = views if with_sanity_of is None else with_sanity_of
     return Compared(
         env_ids=tuple(env.env_id for env in spec.envs),
         envs=envs,
         facts=tuple(row for view in views for row in facts_of(view, gathered.preflight)),
-        sanity=tuple(row for view in checked for row in sanity_of(view)),
+        sanity=tuple(row for view in checked for row in sanity_of(view, estimates)),
         segments=gathered.segments,
         twins=gathered.twins,
     )

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.judgement import FactRow, SanityRow, SegmentsResult, TwinRow
-from harness.localise import Subject, check_sanity, compare_facts
+from harness.localise import Subject, check_closed_form, check_sanity, compare_facts
 from harness.preflight import PreflightResult
+from harness.probes.listed import probe_of
 from harness.records import (
     ROLES,
     ComparisonSpec,
@@ -170,9 +171,16 @@ def facts_of(view: EnvView, preflight: PreflightResult) -> tuple[FactRow, ...]:
     return tuple({**rows, **early}.values())
 
 
-def sanity_of(view: EnvView) -> tuple[SanityRow, ...]:
-    """Return the sanity checks of both sides on one environment."""
+def sanity_of(view: EnvView, estimates: Mapping[str, str]) -> tuple[SanityRow, ...]:
+    """Return the sanity checks of both sides on one environment, and the answers of a probe.
+
+    Args:
+        estimates: tap -> which values it estimates, from the algorithm's card.
+    """
     plan = view.plan
+    gamma = plan.hyperparameters.get("gamma")
+    probe = probe_of(plan.env_id) if isinstance(gamma, float) else None
+    answer = probe.answer(gamma, n_envs=plan.n_envs) if probe and isinstance(gamma, float) else None
     rows: list[SanityRow] = []
     for role, traces in zip(ROLES, (view.mine, view.reference), strict=True):
         subjects = [
@@ -180,6 +188,10 @@ def sanity_of(view: EnvView) -> tuple[SanityRow, ...]:
             for trace in traces.values()
         ]
         rows += check_sanity(subjects, role=role, env_id=plan.env_id)
+        if answer is not None:
+            rows += check_closed_form(
+                tuple(traces.values()), answer, estimates, role=role, env_id=plan.env_id
+            )
     return tuple(rows)
 
 

@@ -1,5 +1,6 @@
 """Facts, sanity checks and the order of suspicion: pure functions from observations to findings."""
 
+from harness.localise.closed_form import check_closed_form
 from harness.localise.compared import Compared
 from harness.localise.facts import compare_facts
 from harness.localise.ordering import (
@@ -18,6 +19,7 @@ __all__ = [
     "Compared",
     "SidePlaces",
     "Subject",
+    "check_closed_form",
     "check_sanity",
     "compare_facts",
     "differing_facts",

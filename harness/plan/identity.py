@@ -94,9 +94,9 @@ def env_fingerprint(env_id: str) -> Mapping[str, str]:
     """
     import gymnasium
 
-    from harness import probes
+    from harness.probes.registry import register
 
-    probes.register()
+    register()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "out of date": said once, when the request is resolved
         entry_point = gymnasium.spec(env_id).entry_point

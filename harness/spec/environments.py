@@ -197,9 +197,9 @@ def _import_env_module(env_id: str, module: str) -> None:
 @cache
 def register_ids() -> None:
     """Make known the project's own probes and the ids of installed packages; once per process."""
-    from harness import probes
+    from harness.probes.registry import register
 
-    probes.register()
+    register()
     modules = [extra.register for extra in extras() if extra.register]
     with _quiet():
         for module in modules:

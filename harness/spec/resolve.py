@@ -158,8 +158,8 @@ def _plan_env(
     hyperparameters |= settings
     total_timesteps = steps or row.total_timesteps[budget]
     _check_warmup(algorithm, env_id, hyperparameters, total_timesteps)
-    off = idle(algorithm.algo, hyperparameters)
-    return EnvPlan(env_id, tier_of(env_id), total_timesteps, 1, hyperparameters, sources, off)
+    tier, off = tier_of(env_id), idle(algorithm.algo, hyperparameters)
+    return EnvPlan(env_id, tier, total_timesteps, row.n_envs, hyperparameters, sources, off)
 
 
 def _check_warmup(

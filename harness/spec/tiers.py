@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
+from harness.probes.listed import probe_of
 from harness.records import Json
 from harness.spec.cards import card
 from harness.spec.tables import read_table
@@ -41,7 +43,7 @@ class BudgetRow:
         total_timesteps: budget -> env steps.
         hyperparameters: those that differ from the card's defaults. source: where they come from.
         env_steps_per_s: speed of one run on one core, for estimates.
-        is_listed: False for an id outside the table.
+        is_listed: False for an id outside the table. n_envs: parallel environments.
     """
 
     total_timesteps: Mapping[str, int]
@@ -49,6 +51,7 @@ class BudgetRow:
     source: str
     env_steps_per_s: float
     is_listed: bool
+    n_envs: int = 1
 
 
 def tier_ids(algo: str, tier: str) -> tuple[str, ...]:
@@ -58,7 +61,14 @@ def tier_ids(algo: str, tier: str) -> tuple[str, ...]:
     ('Acrobot-v1', 'LunarLander-v3')
     """
     by_type = read_table("tiers.toml")["tiers"]
-    return tuple(env for kind in card(algo).action_types for env in by_type[kind].get(tier, ()))
+    ids = (env for kind in card(algo).action_types for env in by_type[kind].get(tier, ()))
+    return tuple(env for env in ids if _has_enough_envs(algo, env))
+
+
+def _has_enough_envs(algo: str, env_id: str) -> bool:
+    """Return whether `algo` trains on as many parallel environments as a probe takes."""
+    probe = probe_of(env_id)
+    return probe is None or budget_row(algo, env_id).n_envs >= probe.n_envs
 
 
 def tier_of(env_id: str) -> str:
@@ -103,7 +113,8 @@ def budget_row(algo: str, env_id: str) -> BudgetRow:
     20000
     """
     table = read_table("budgets.toml")
-    row = table.get(algo, {}).get(env_id)
+    rows = table.get(algo, {})
+    row = next((rows[name] for name in rows if fnmatchcase(env_id, name)), None)
     outside = table["outside"]
     return BudgetRow(
         total_timesteps=(row or outside)["total_timesteps"],
@@ -111,6 +122,7 @@ def budget_row(algo: str, env_id: str) -> BudgetRow:
         source=row["source"] if row else card(algo).defaults_source,
         env_steps_per_s=float((row or outside).get("env_steps_per_s", outside["env_steps_per_s"])),
         is_listed=row is not None,
+        n_envs=int((row or {}).get("n_envs", 1)),
     )
 
 

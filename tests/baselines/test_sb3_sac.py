@@ -13,7 +13,7 @@ import baselines.sb3
 from baselines.sb3 import off_policy
 from baselines.sb3.sac import PASSED_ON, side
 from harness import tap
-from harness.probes import register
+from harness.probes.registry import register
 from harness.records import SideSpec
 from harness.run.load import load_side
 from harness.run.observe import Observation

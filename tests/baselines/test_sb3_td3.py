@@ -10,7 +10,7 @@ import torch
 import baselines.sb3
 from baselines.sb3 import ddpg, off_policy, td3
 from harness import tap
-from harness.probes import register
+from harness.probes.registry import register
 from harness.records import SideSpec
 from harness.run.load import load_side
 from harness.run.observe import Observation

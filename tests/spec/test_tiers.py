@@ -4,7 +4,7 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-from harness.probes import PROBES
+from harness.probes.listed import PROBES
 from harness.spec.cards import algos, card
 from harness.spec.hyperparameters import check_settings
 from harness.spec.tables import read_table

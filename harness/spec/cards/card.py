@@ -18,6 +18,8 @@ Clock = Literal["env_step", "update"]
 Draws = Literal[
     "", "weights", "action", "categorical", "continuous", "indices", "permutation", "once", "noise"
 ]
+# What a tap's values are estimates of, which probes know in closed form.
+Estimates = Literal["", "state_value", "action_value"]
 Kind = Literal[
     "int", "float", "bool", "schedule", "period", "int_list", "net_arch", "choice", "words"
 ]
@@ -50,6 +52,7 @@ class TapRow:
             difference in them sits where the tap's does.
         terms: other tap -> component, where a difference sits that is a multiple of it.
         is_optional: an implementation or a setting may lack it; not observed is then no gap.
+        estimates: which values these are estimates of, at the end of training; "" for none.
     """
 
     name: str
@@ -69,6 +72,7 @@ class TapRow:
     gathers: str = ""
     spanning: tuple[str, ...] = ()
     is_optional: bool = False
+    estimates: Estimates = ""
     field_components: Mapping[str, str] = field(default_factory=dict)
     at_ends: tuple[str, ...] = ()
     terms: Mapping[str, str] = field(default_factory=dict)
@@ -121,6 +125,11 @@ class Card:
     def defaults(self) -> dict[str, Json]:
         """Every hyperparameter with its default value."""
         return {name: row.default for name, row in self.hyperparameters.items()}
+
+    @property
+    def estimates(self) -> dict[str, str]:
+        """Tap name -> which values it estimates, of the taps that do."""
+        return {tap.name: tap.estimates for tap in self.taps if tap.estimates}
 
     @property
     def tap_clocks(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from harness.cli.options import Running
 from harness.errors import Interrupted, RunFailed, StoreError, TooFewSeeds
 from harness.plan.plan import runs_of_look
 from harness.records import Outcome, RunRecord
+from harness.spec.cards import algos, card
 from tests.cli_driver import ask
 from tests.plan.plan_toys import side_of, spec_of
 
@@ -80,6 +81,16 @@ def test_list_names_algorithms_tiers_references_and_mine(capsys):
     for words in ("Deep Q-Network", "CartPole-v1", "20,000", "LunarLander-v3", "my_impls/dqn.py"):
         assert words in out
     assert "stable-baselines3>=2.7,<3  installed: 2." in out
+
+
+def test_list_counts_what_is_there_per_algorithm_and_level(capsys):
+    out = ask(capsys, "list").out
+    lines = out[out.index("What is compared of each") :].splitlines()[1:]
+    rows = {cells[0]: cells for line in lines[1:] if (cells := line.split())}
+    for algo in algos():
+        taps = card(algo).taps
+        assert rows[algo][1:4] == ["sb3", str(len(taps)), "taps"]
+        assert f"{sum(bool(tap.draws) for tap in taps)} sources" in " ".join(rows[algo])
 
 
 def _complete(line):

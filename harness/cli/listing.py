@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.cli.say import aligned
+from harness.segments.scenario import scenarios
 from harness.spec.cards import algos, card
 from harness.spec.environments import missing_extra
 from harness.spec.references import is_supported, references
@@ -16,7 +17,8 @@ def listing() -> str:
     """Return everything that a comparison can name, as plain text."""
     return "\n".join(
         [
-            *("Algorithms", *_algorithms(), "", *_tiers(), ""),
+            *("Algorithms", *_algorithms(), "", "What is compared of each", *_levels(), ""),
+            *(*_tiers(), ""),
             *("Seeds per side at each look", *_looks(), ""),
             *("References", *_references(), "", "My implementations", *_implementations()),
         ]
@@ -28,6 +30,27 @@ def _algorithms() -> Iterator[str]:
     for name in algos():
         row = card(name)
         rows.append([name, row.title, f"{' and '.join(row.action_types)} actions", row.paper])
+    yield aligned(rows, indent="  ")
+
+
+def _levels() -> Iterator[str]:
+    """Yield the matrix algorithm x level, counted from cards, tap maps, scenarios and tiers."""
+    rows = [["", "facts", "segments", "draws", "probes", "curves", "mine"]]
+    for algo in algos():
+        by = [reference for reference in references().values() if algo in reference.algos]
+        is_tapped = any(reference.algos[algo].get("tap_map") for reference in by)
+        taps, n_scenarios = card(algo).taps, len(scenarios().get(algo, ())) if is_tapped else 0
+        rows.append(
+            [
+                algo,
+                ", ".join(reference.name for reference in by) or "-",
+                f"{len(taps)} taps in {n_scenarios} scenarios" if n_scenarios else "-",
+                f"{sum(bool(tap.draws) for tap in taps)} sources" if n_scenarios else "-",
+                str(len(tier_ids(algo, "probe"))) if by else "-",
+                f"{sum(len(tier_ids(algo, tier)) for tier in TIERS[1:])} envs" if by else "-",
+                "yes" if algo in implementations() else "-",
+            ]
+        )
     yield aligned(rows, indent="  ")
 
 

@@ -3,31 +3,27 @@
 The names are the paper's: pi_theta is the policy, V the value function, A the advantages (by GAE,
 Schulman et al. 2016, arXiv 1506.02438), r the ratio pi_theta / pi_theta_old, epsilon the clip
 range, c1 and c2 the weights of value loss and entropy bonus S. N environments make T steps each, K
-epochs pass over them in minibatches of M. Hyperparameters have the names of stable-baselines3
-(SB3). Details that matter, most of them silent when wrong:
+epochs pass over them in minibatches of M. Hyperparameters have stable-baselines3's (SB3's) names.
+Details that matter, most of them silent when wrong:
 
 1. Rounds are whole rollouts, so a run may be longer than `total_timesteps`.
-2. pi_theta and V share no layer; tanh follows each hidden layer. Weights start orthogonal with
-   gain sqrt(2), but 0.01 in the last layer of pi_theta and 1 in that of V; biases start at 0. For
-   a Box, pi_theta is a Gaussian whose log_std, one number per dimension, starts at 0.
-3. An action of a Box is stored and judged as it was sampled; the environment gets it clipped.
+2. pi_theta and V share no layer; tanh follows hidden layers. Weights start orthogonal, with gain
+   sqrt(2), 0.01 in the last layer of pi_theta, 1 in that of V; biases and a Box's log_std at 0.
+3. Dimensions of an action are independent given s. Those of a Box are clipped for the env alone.
 4. Terminated is not truncated: at a time limit the future would go on, so gamma V(last
    observation) is added to the reward. Both cut the recursion of the advantages.
 5. The returns (V_targ) are A + V with the advantages as they are; normalisation comes later.
 6. Each epoch draws its own order of all T * N steps; the last minibatch may be smaller than M.
 7. Advantages get mean 0 and deviation 1 (with n - 1) in each minibatch anew, one step alone not.
 8. The ratio is against the log-probabilities stored in the rollout, in all K epochs.
-9. The value loss is the mean squared error, without 1/2. With `clip_range_vf` it sees V only so
-   far from the stored value; there is no maximum with the unclipped loss.
+9. The value loss is the mean squared error, without 1/2. With `clip_range_vf` it sees V clipped
+   around the stored value; there is no maximum with the unclipped loss.
 10. A minibatch of approximate divergence above 1.5 `target_kl` ends the round, before its step.
 11. Adam has eps 1e-5 (PyTorch: 1e-8). One optimiser and one gradient norm serve both networks.
 12. Schedules are read after each rollout, for the round to come: X (1 - t / total_timesteps). So
    X itself is never used, the last round has 0, and one that overruns the run less than 0.
 13. Environment i is seeded with seed + i, at its first reset only; later ones continue.
-
-All are as in SB3 2.9. Where SB3 departs from this file, without consequence for the algorithm: it
-has other policies and spaces (images are scaled); it draws from global random generators; it
-flattens rollouts environment by environment. Both take Discrete spaces to start at 0.
+14. SB3 2.9 does all of this; that it flattens rollouts environment by environment has no effect.
 """
 
 from __future__ import annotations
@@ -41,7 +37,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
 from torch.nn import functional as F
 
 from harness.side import Call, UnsupportedHyperparameter
@@ -77,14 +73,14 @@ class ActorCritic(nn.Module):
 
     def __init__(self, env: Env, h: Hyperparameters) -> None:
         super().__init__()
-        self.observation_space, self.is_discrete = env.observation_space, is_discrete(env)
+        self.observation_space, self.action_space = env.observation_space, env.action_space
         n_inputs = gym.spaces.flatdim(env.observation_space)
-        n_outputs = gym.spaces.flatdim(env.action_space)  # of a Discrete space: its size
+        n_outputs = gym.spaces.flatdim(env.action_space)  # a Discrete space: one per action
         arch = h.net_arch
         pi, vf = (arch["pi"], arch["vf"]) if isinstance(arch, Mapping) else (arch, arch)
         self.pi = network([n_inputs, *pi, n_outputs], last_gain=0.01 if h.ortho_init else None)
         self.v = network([n_inputs, *vf, 1], last_gain=1.0 if h.ortho_init else None)
-        if not self.is_discrete:
+        if isinstance(env.action_space, gym.spaces.Box):
             self.log_std = nn.Parameter(torch.zeros(n_outputs))
 
     def phi(self, obs: Tensor) -> Tensor:
@@ -96,11 +92,17 @@ class ActorCritic(nn.Module):
 
     def policy(self, obs: Tensor) -> Distribution:
         """Return pi_theta(. | s), over whole numbers (B,) or over vectors (B, A)."""
-        outputs = self.pi(self.phi(obs))
-        if self.is_discrete:
+        outputs, space = self.pi(self.phi(obs)), self.action_space
+        each: Distribution
+        if isinstance(space, gym.spaces.Discrete):
             return Categorical(logits=outputs, validate_args=False)
-        normal = Normal(outputs, self.log_std.exp().expand_as(outputs), validate_args=False)
-        return Independent(normal, 1, validate_args=False)  # log-probabilities are summed over A
+        if isinstance(space, gym.spaces.MultiDiscrete):
+            each = Categorical(logits=apart(outputs, space.nvec.tolist()), validate_args=False)
+        elif isinstance(space, gym.spaces.MultiBinary):
+            each = Bernoulli(logits=outputs, validate_args=False)
+        else:
+            each = Normal(outputs, self.log_std.exp().expand_as(outputs), validate_args=False)
+        return Independent(each, 1, validate_args=False)  # log-probabilities are summed over A
 
     def V(self, obs: Tensor) -> Tensor:
         """Return the value of every state, (B,)."""
@@ -111,10 +113,9 @@ class Rollout:
     """T steps of N environments with what was thought of them then; arrays are (T, N, ...)."""
 
     def __init__(self, T: int, N: int, env: Env) -> None:
-        space, width = env.observation_space, gym.spaces.flatdim(env.action_space)
+        space, actions = env.observation_space, env.action_space.shape
         self.obs = np.zeros((T, N, *(space.shape or ())), space.dtype)
-        shape = (T, N) if is_discrete(env) else (T, N, width)
-        self.actions = np.zeros(shape, env.action_space.dtype)
+        self.actions = np.zeros((T, N, *([np.prod(actions)] if actions else [])), np.float32)
         self.rewards, self.old_log_prob = np.zeros((2, T, N), np.float32)
         self.advantages, self.returns = np.zeros((2, T, N), np.float32)
         self.old_values, self.episode_starts = np.zeros((2, T + 1, N), np.float32)  # and after
@@ -163,8 +164,9 @@ class PPO:
     def step(self, action: Array) -> Array:
         """Make one step in every environment; return the rewards (N,) that are to be stored."""
         space = self.envs[0].action_space
+        action = action.reshape(-1, *(space.shape or ())).astype(space.dtype)
         if isinstance(space, gym.spaces.Box):
-            action = np.clip(action.reshape(-1, *space.shape), space.low, space.high)
+            action = np.clip(action, space.low, space.high)
         following, rewards, cut_off = [], np.zeros(len(self.envs), np.float32), {}
         done = np.zeros(len(self.envs), dtype=bool)
         for i, env in enumerate(self.envs):
@@ -280,12 +282,10 @@ def network(widths: list[int], *, last_gain: float | None) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def is_discrete(env: Env) -> bool:
-    """Return whether actions are whole numbers; else they are vectors of a Box."""
-    if not isinstance(env.action_space, (gym.spaces.Discrete, gym.spaces.Box)):
-        message = f"this PPO needs a Discrete or Box action space, saw {env.action_space}"
-        raise TypeError(message)
-    return isinstance(env.action_space, gym.spaces.Discrete)
+def apart(logits: Tensor, sizes: list[int]) -> Tensor:
+    """Return (B, A, largest size) logits of A choices that lay side by side; -inf is no choice."""
+    parts, widest = logits.split(sizes, dim=1), max(sizes)  # type: ignore[no-untyped-call]
+    return torch.stack([F.pad(x, (0, widest - x.shape[1]), value=-torch.inf) for x in parts], 1)
 
 
 def is_image(space: gym.Space[Any]) -> bool:

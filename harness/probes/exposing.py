@@ -1,12 +1,13 @@
 """Small environments made to expose: they end in both ways, and their rewards have both signs.
 
-One noisy linear walk, seen in several ways: the actions are pushes, three or many of them, or a
-point of a box with asymmetric bounds, and the observation is one point or two.
+One noisy linear walk, seen in several ways: the action is one of three pushes or of many, a point
+of a box with asymmetric bounds, several choices, or several switches; the observation is one point
+or two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -17,13 +18,16 @@ ENV_ID = "probes/Exposing-v0"
 # Gymnasium id -> arguments of `Exposing`.
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     ENV_ID: {},
-    "probes/ExposingBox-v0": {"has_box_actions": True},
+    "probes/ExposingBox-v0": {"actions": "box"},
     "probes/ExposingShaped-v0": {"shape": (2, 3)},
-    "probes/ExposingMany-v0": {"n_actions": 10},
+    "probes/ExposingMany-v0": {"actions": "many"},
+    "probes/ExposingMultiDiscrete-v0": {"actions": "multi-discrete"},
+    "probes/ExposingMultiBinary-v0": {"actions": "multi-binary"},
 }
 # Short enough that a few hundred env steps hold dozens of time limits.
 MAX_EPISODE_STEPS = 11
-N_ACTIONS = 3
+N_ACTIONS, N_MANY = 3, 10
+LEVELS = 4  # of strength, the second choice of a multi-discrete action beside the push
 LOW, HIGH = (-0.5, -3.0), (2.0, 1.0)  # of the box; no two bounds are alike
 EDGE = 1.5  # beyond this first coordinate the episode terminates
 OUTLIER_EVERY = 13  # env steps of the environment, over episodes
@@ -35,31 +39,32 @@ _PUSH = np.array([[0.6, 0.0, 0.1], [-0.4, 0.2, 0.0], [0.0, -0.5, 0.3]])
 _PUSH_PER_UNIT = np.array([[0.5, -0.1, -0.2], [0.3, -0.2, -0.2]])
 _WEIGHTS = np.array([1.0, -0.7, 0.4])
 _COST_PER_UNIT = np.array([0.2, 0.3])  # of a point of the box
+_COST_PER_LEVEL = 0.15
+_COST_PER_SWITCH = np.array([0.1, 0.25, 0.05])
+_SPACES: Mapping[str, Callable[[], gymnasium.Space[Any]]] = {
+    "push": lambda: gymnasium.spaces.Discrete(N_ACTIONS),
+    "many": lambda: gymnasium.spaces.Discrete(N_MANY),
+    "box": lambda: gymnasium.spaces.Box(np.array(LOW, np.float32), np.array(HIGH, np.float32)),
+    "multi-discrete": lambda: gymnasium.spaces.MultiDiscrete([N_ACTIONS, LEVELS]),
+    "multi-binary": lambda: gymnasium.spaces.MultiBinary(N_ACTIONS),
+}
 
 
 class Exposing(gymnasium.Env[NDArray[np.float32], Any]):
     """A noisy linear walk; no closed form. Observation: float32, (3,) or as `shape` says.
 
     Args:
-        has_box_actions: 2-dimensional actions between LOW and HIGH instead of pushes; then the
-            reward also depends on the action directly.
-        n_actions: number of pushes; beyond three they have the same directions and are weaker.
+        actions: "push" (one of N_ACTIONS), "many" (N_MANY pushes, weaker beyond the third), "box"
+            (a point between LOW and HIGH), "multi-discrete" (a push, and its strength), or
+            "multi-binary" (each push on or off). But for the first two the reward also depends on
+            the action directly.
         shape: (3,), or (n, 3) for n points that the same push moves.
     """
 
-    def __init__(
-        self,
-        *,
-        has_box_actions: bool = False,
-        n_actions: int = N_ACTIONS,
-        shape: tuple[int, ...] = (3,),
-    ) -> None:
+    def __init__(self, *, actions: str = "push", shape: tuple[int, ...] = (3,)) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, shape, np.float32)
-        self.action_space = gymnasium.spaces.Discrete(n_actions)
-        if has_box_actions:
-            low, high = np.array(LOW, np.float32), np.array(HIGH, np.float32)
-            self.action_space = gymnasium.spaces.Box(low, high)
-        self._has_box_actions = has_box_actions
+        self.action_space = _SPACES[actions]()
+        self._actions = actions
         self._state = np.zeros(shape)
         self._n_steps = 0
 
@@ -86,8 +91,14 @@ class Exposing(gymnasium.Env[NDArray[np.float32], Any]):
 
     def _effect(self, action: NDArray[np.float32] | np.int64) -> tuple[NDArray[np.float64], float]:
         """Return the push, (3,), and the cost of an action."""
-        if not self._has_box_actions:
-            weaker, direction = divmod(int(action), N_ACTIONS)
-            return _PUSH[direction] / (1.0 + 0.4 * weaker), 0.0
-        point = np.asarray(action, np.float64)
-        return point @ _PUSH_PER_UNIT, float(_COST_PER_UNIT @ point)
+        if self._actions == "box":
+            point = np.asarray(action, np.float64)
+            return point @ _PUSH_PER_UNIT, float(_COST_PER_UNIT @ point)
+        if self._actions == "multi-binary":
+            switches = np.asarray(action, np.float64)
+            return switches @ _PUSH, float(_COST_PER_SWITCH @ switches)
+        if self._actions == "multi-discrete":
+            direction, level = (int(choice) for choice in np.asarray(action))
+            return _PUSH[direction] * (0.4 + 0.4 * level), _COST_PER_LEVEL * level
+        weaker, direction = divmod(int(action), N_ACTIONS)
+        return _PUSH[direction] / (1.0 + 0.4 * weaker), 0.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,8 @@ from harness.stats.draws_record import DrawRecord
 
 # Kinds of draws that take the rows of a rollout in epochs.
 EPOCHS = ("permutation", "once")
+# An action of at most so many choices is looked at two by two as well.
+MAX_DIMENSIONS = 4
 
 
 class Tapes(NamedTuple):
@@ -44,11 +48,17 @@ class _Events:
     is_grouped: bool = False
     epoch_at: int = 0
 
-    def record(self, source: str, kind: str) -> DrawRecord:
+    def record(self, source: str, kind: str, part: str = "") -> DrawRecord:
         """Return the record that the tests take."""
         parts = (self.mine, self.again, self.known, self.capacity, self.groups, self.labels)
         record = DrawRecord(source, kind, *map(tuple, parts))  # type: ignore[arg-type]
-        return replace(record, is_grouped=self.is_grouped)
+        return replace(record, is_grouped=self.is_grouped, part=part)
+
+    def mapped(self, change: Callable[[Array], Array]) -> _Events:
+        """Return the events with every draw changed."""
+        sides = ([change(draw) for draw in side] for side in (self.mine, self.again, self.known))
+        mine, again, known = sides
+        return replace(self, mine=mine, again=again, known=known)
 
     def by_environment(self, ends: Mapping[int, Array]) -> _Events:
         """Return the events of one environment after the other, each episode one group.
@@ -85,9 +95,33 @@ def draw_records(card: Card, tapes: Tapes, starts: Sequence[Tapes]) -> tuple[Dra
             events, kind = _draws(row, tapes)
             if events.known and _remembers(card, row, tapes):
                 events = events.by_environment(_ends(tapes.known))
-        if events.known:
-            found.append(events.record(row.name, kind))
+        parts = _choices(events) if kind == "categorical" else {"": events}
+        found += [part.record(row.name, kind, name) for name, part in parts.items() if part.known]
     return tuple(found)
+
+
+def _choices(events: _Events) -> dict[str, _Events]:
+    """Return the dimensions of an action of several choices, and each two of them together."""
+    shape = events.known[0].shape if events.known else ()
+    if len(shape) < 2 or shape[-1] == 1:
+        return {"": events}
+    n = shape[-1]
+    pairs = itertools.combinations(range(n), 2) if n <= MAX_DIMENSIONS else ()
+    base = 10 ** len(str(int(max(array.max() for array in events.known))))
+    single = {f"dimension {d}": events.mapped(partial(_weighed, weights={d: 1})) for d in range(n)}
+    joint = {
+        f"dimensions {a} and {b} together": events.mapped(
+            partial(_weighed, weights={a: base, b: 1})
+        )
+        for a, b in pairs
+    }
+    return {**single, **joint}
+
+
+def _weighed(draw: Array, weights: Mapping[int, int]) -> Array:
+    """Return the weighted sum of columns: (n_envs, A) to (n_envs,)."""
+    columns = [weight * draw[:, d] for d, weight in weights.items()]
+    return np.sum(columns, axis=0)  # type: ignore[no-any-return]
 
 
 def _weights(name: str, starts: Sequence[Tapes]) -> _Events:
@@ -109,9 +143,9 @@ def _weights(name: str, starts: Sequence[Tapes]) -> _Events:
 def _draws(row: TapRow, tapes: Tapes) -> tuple[_Events, str]:
     kind = row.draws
     if kind == "action":
-        first = next(iter(tapes.known.of(row.name).values()))
-        whole = all(array.dtype.kind in "iu" for array in first.arrays.values())
-        kind = "categorical" if whole else "continuous"
+        drawn = [a for event in tapes.known.of(row.name).values() for a in event.arrays.values()]
+        is_whole = all(np.array_equal(array, np.round(array)) for array in drawn)
+        kind = "categorical" if is_whole else "continuous"
     events = _Events()
     for slot, known in tapes.known.of(row.name).items():
         others = (tapes.again.at(row.name, slot), tapes.mine.at(row.name, slot))
@@ -157,6 +191,8 @@ def _flat(event: Event, kind: str, row: TapRow) -> Array:
     if kind in EPOCHS and len(arrays) > 1:
         return np.stack([event.arrays["step"].ravel(), event.arrays["env"].ravel()], axis=-1)
     array = arrays[0]
+    if kind == "categorical" and array.ndim > 1 and array.shape[-1] > 1:
+        return array.reshape(-1, array.shape[-1])  # several choices each
     if kind in ("categorical", "indices"):
         return array.ravel()
     if kind != "noise" or array.ndim != 1:

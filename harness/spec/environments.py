@@ -25,12 +25,19 @@ from harness.spec.tiers import (
     tier_ids,
 )
 
+# Gymnasium's action space -> the word for it in cards and tiers.
+ACTION_KINDS = {
+    "Discrete": "discrete",
+    "Box": "continuous",
+    "MultiDiscrete": "multi-discrete",
+    "MultiBinary": "multi-binary",
+}
 _VERSIONED = re.compile(r"(?P<name>.+)-v(?P<version>\d+)")
 
 
 @dataclass(frozen=True)
 class EnvSpaces:
-    """What an environment offers: action type ("discrete", "continuous" or the space's name)."""
+    """What an environment offers: action type (of ACTION_KINDS, or the space's name)."""
 
     action_type: str
     observation_space: str
@@ -106,9 +113,8 @@ def spaces_of(env_id: str) -> EnvSpaces:
             raise UsageError(message) from error
         action, observation = env.action_space, env.observation_space
         env.close()
-    kinds = {"Discrete": "discrete", "Box": "continuous"}
     name = type(action).__name__
-    return EnvSpaces(kinds.get(name, name), type(observation).__name__)
+    return EnvSpaces(ACTION_KINDS.get(name, name), type(observation).__name__)
 
 
 def _expand_word(card: Card, word: str) -> tuple[str, ...]:

@@ -144,8 +144,9 @@ def _tested(
         if not is_rejected and item.n < needed:
             reason = f"{item.n} differing draws cannot reach this level; at least {needed} can"
     statistic, shown = _statistic(item), (item.mine, item.reference)
+    name = ", ".join(filter(None, (item.name, record.part)))
     return DrawTest(
-        record.source, item.name, item.n, statistic, *p, is_rejected, *shown, detectable, reason
+        record.source, name, item.n, statistic, *p, is_rejected, *shown, detectable, reason
     )
 
 

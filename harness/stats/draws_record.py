@@ -39,6 +39,7 @@ class DrawRecord:
         is_grouped: noise, continuous: draws of a group depend on each other through a state that
             nothing hands on, so that whole groups are what can be exchanged.
         labels: weights: name of the parameter at each event, the same over seeds.
+        part: which part of the draw this is, where it has several; "" for the whole.
     """
 
     source: str
@@ -50,6 +51,7 @@ class DrawRecord:
     groups: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
     is_grouped: bool = False
+    part: str = ""
 
     def __post_init__(self) -> None:
         """Refuse records whose parts do not belong together."""

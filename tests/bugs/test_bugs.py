@@ -37,6 +37,8 @@ WHERE = {
     ("ppo", "discrete", 102): (
         "ON-14", "PPO-08", "own-clip-apart", "PPO-14", "ON-20", "ON-34", "PG-01", "PPO-18", "B09",
     ),
+    ("a2c", "multi-binary", 600): ("own-switches-one-draw",),
+    ("ppo", "multi-discrete", 400): ("own-choices-order", "own-choices-padded"),
     ("sac", "base", 117): (
         "OFF-01", "SAC-07", "TD3-10", "DDPG-09", "own-temperature-turned", "own-huber",
         "own-one-target-moves", "own-bounds-symmetric", "own-noise-for-all-rows", "SAC-13",

@@ -50,6 +50,8 @@ RUNS = [
     ("probes/ExposingShaped-v0", 2, {"gae_lambda": 1.0, "normalize_advantage": False}),
     ("Pendulum-v1", 3, {"net_arch": [16, 16], "learning_rate": 0.003}),
     ("FrozenLake-v1", 2, {"ortho_init": False}),
+    ("probes/ExposingMultiDiscrete-v0", 3, {}),
+    ("probes/ExposingMultiBinary-v0", 2, OPTIMISERS["RMSpropTFLike"]),
 ]
 
 

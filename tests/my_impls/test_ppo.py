@@ -18,7 +18,6 @@ from my_impls.ppo import (
     Rollout,
     advantages,
     hyperparameters_of,
-    is_discrete,
     scheduled,
     side,
 )
@@ -42,6 +41,8 @@ RUNS = [
     ("probes/ExposingShaped-v0", 2, {"batch_size": 39}),  # the last minibatch holds one step
     ("Pendulum-v1", 3, {"net_arch": [16, 16], "target_kl": 0.01}),
     ("FrozenLake-v1", 2, {"ortho_init": False}),
+    ("probes/ExposingMultiDiscrete-v0", 3, {}),
+    ("probes/ExposingMultiBinary-v0", 2, {"target_kl": 0.01}),
 ]
 
 
@@ -168,13 +169,6 @@ def test_schedules_by_hand():
 def test_what_this_file_cannot_express_is_refused(hyperparameters, message):
     with pytest.raises(UnsupportedHyperparameter, match=message):
         hyperparameters_of(a_call(**hyperparameters))
-
-
-def test_action_space_of_another_kind_is_refused():
-    env = gymnasium.make("CartPole-v1")
-    env.action_space = gymnasium.spaces.MultiBinary(2)
-    with pytest.raises(TypeError, match="Discrete or Box action space, saw MultiBinary"):
-        is_discrete(env)
 
 
 def test_defaults_are_those_of_the_card():

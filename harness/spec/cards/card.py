@@ -103,7 +103,7 @@ class Card:
     """Everything that the harness knows about one algorithm.
 
     Attributes:
-        action_types: of "discrete" and "continuous".
+        action_types: of "discrete", "continuous", "multi-discrete" and "multi-binary".
         observation_spaces: class names of gymnasium spaces that the algorithm takes.
         warmup: hyperparameter that holds the env steps before learning begins, or "".
         defaults_source: where the defaults of the hyperparameters come from, as reports say it.

@@ -87,20 +87,18 @@ class ActorCritic(nn.Module):
         """Return what the networks see, (B, n_inputs) float32: one-hot, shares of 255, or flat."""
         if isinstance(self.observation_space, gym.spaces.Discrete):
             return F.one_hot(obs.long(), int(self.observation_space.n)).float()
-        flat = obs.float().flatten(start_dim=1)
-        return flat / 255 if is_image(self.observation_space) else flat
+        is_image = obs.dtype == torch.uint8 and obs.dim() == 4
+        return obs.float().flatten(start_dim=1) / (255 if is_image else 1)  # as SB3 does
 
     def policy(self, obs: Tensor) -> Distribution:
         """Return pi_theta(. | s), over whole numbers (B,) or over vectors (B, A)."""
         outputs, space = self.pi(self.phi(obs)), self.action_space
-        each: Distribution
         if isinstance(space, gym.spaces.Discrete):
             return Categorical(logits=outputs, validate_args=False)
+        each: Distribution = Bernoulli(logits=outputs, validate_args=False)
         if isinstance(space, gym.spaces.MultiDiscrete):
             each = Categorical(logits=apart(outputs, space.nvec.tolist()), validate_args=False)
-        elif isinstance(space, gym.spaces.MultiBinary):
-            each = Bernoulli(logits=outputs, validate_args=False)
-        else:
+        elif isinstance(space, gym.spaces.Box):
             each = Normal(outputs, self.log_std.exp().expand_as(outputs), validate_args=False)
         return Independent(each, 1, validate_args=False)  # log-probabilities are summed over A
 
@@ -286,11 +284,6 @@ def apart(logits: Tensor, sizes: list[int]) -> Tensor:
     """Return (B, A, largest size) logits of A choices that lay side by side; -inf is no choice."""
     parts, widest = logits.split(sizes, dim=1), max(sizes)  # type: ignore[no-untyped-call]
     return torch.stack([F.pad(x, (0, widest - x.shape[1]), value=-torch.inf) for x in parts], 1)
-
-
-def is_image(space: gym.Space[Any]) -> bool:
-    """Return whether observations are images of bytes; SB3 divides those by 255, and no others."""
-    return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
 
 
 def hyperparameters_of(call: Call) -> Hyperparameters:

@@ -29,7 +29,7 @@ def _algorithms() -> Iterator[str]:
     rows = []
     for name in algos():
         row = card(name)
-        rows.append([name, row.title, f"{' and '.join(row.action_types)} actions", row.paper])
+        rows.append([name, row.title, f"{', '.join(row.action_types)} actions", row.paper])
     yield aligned(rows, indent="  ")
 
 

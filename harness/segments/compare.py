@@ -84,7 +84,11 @@ def compare_tapes(
         if not (quantity.is_silent and row.status != "failed"):
             rows.append(row)
     rows = [*_run_length(mine, reference, limits), *rows]
-    networks = () if lacking else network_rows(mine, reference)
+    networks = (
+        ()
+        if lacking
+        else network_rows(mine, reference, left_out=_with_other_draws(mine, reference, quantities))
+    )
     rows = [row for row in rows if not _is_inherited(row, rows)]
     rows = [_beyond_network(row, mine, networks) for row in rows]
     off = [row for row in networks if row.status == "failed"]
@@ -113,6 +117,23 @@ def _run_length(mine: Tape, reference: Tape, limits: Limits) -> Iterator[Segment
             env_step=min(mine.env_steps, reference.env_steps),
             hints=(f"{made}; {total} were asked for",),
         )
+
+
+def _with_other_draws(
+    mine: Tape, reference: Tape, quantities: Sequence[Quantity]
+) -> frozenset[int]:
+    """Return the env steps at which a draw of mine has another shape: nothing is handed on."""
+    drawn = [one.name for one in quantities if one.is_random and not one.is_module]
+    return frozenset(
+        theirs.env_step
+        for name in drawn
+        for slot, theirs in reference.of(name).items()
+        if (ours := mine.at(name, slot)) is not None
+        if any(
+            field in ours.arrays and not fits(ours.arrays[field], array)
+            for field, array in theirs.arrays.items()
+        )
+    )
 
 
 def _is_inherited(row: SegmentRow, rows: Sequence[SegmentRow]) -> bool:

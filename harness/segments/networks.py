@@ -14,7 +14,7 @@ matter. A pass that mine makes with another number of rows is not compared.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,17 +66,24 @@ class NetworkWatch:
             passes.setdefault(self._runtime.boundary.env_steps, []).append(array)
 
 
-def network_rows(mine: Tape, reference: Tape) -> tuple[SegmentRow, ...]:
+def network_rows(
+    mine: Tape, reference: Tape, *, left_out: Collection[int] = ()
+) -> tuple[SegmentRow, ...]:
     """Return one row per trained module and kind that both sides have, in order of the way.
 
     What comes after a difference on the way through one module is inherited, and not reported.
+
+    Args:
+        left_out: env steps at which mine could not be handed the reference's draws.
     """
     rows = []
     for tap in reference.owners:
         is_right = True
         for kind, component in KINDS:
             keys = [k for k in reference.passes if k[:2] == (tap, kind) and k in mine.passes]
-            compared = [one for key in keys for one in _compared(mine, reference, key)]
+            compared = [
+                one for key in keys for one in _compared(mine, reference, key, left_out=left_out)
+            ]
             if not compared or not is_right:
                 continue
             is_right = all(one is None for one in compared)
@@ -85,7 +92,7 @@ def network_rows(mine: Tape, reference: Tape) -> tuple[SegmentRow, ...]:
 
 
 def _compared(
-    mine: Tape, reference: Tape, key: tuple[str, str, str]
+    mine: Tape, reference: Tape, key: tuple[str, str, str], *, left_out: Collection[int]
 ) -> Iterator[tuple[int, float] | None]:
     """Yield None per pass that both sides make, (env step, size) for one that nothing equals.
 
@@ -95,7 +102,7 @@ def _compared(
     ours_made, theirs_made = (_updates_made(tape, key[0]) for tape in (mine, reference))
     for env_step, known in reference.passes[key].items():
         own = mine.passes[key].get(env_step, [])
-        if ours_made[env_step] < theirs_made[env_step]:
+        if ours_made[env_step] < theirs_made[env_step] or env_step in left_out:
             continue
         for n in dict.fromkeys(array.size for array in known):
             ours = [array for array in own if array.size == n]

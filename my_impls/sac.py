@@ -22,20 +22,18 @@ when wrong:
 8. The target draws an action at s' from the current pi (there is no target policy) and counts its
    entropy: min Q_hat(s', a') - alpha log pi(a'|s'). No gradient flows through it.
 9. J(Q) is half the sum of two mean squared errors; one Adam trains both Q.
-10. Q_hat starts as a copy of Q, and moves by Q_hat <- tau Q + (1 - tau) Q_hat after every
-    `target_update_interval`-th update, beginning with the first: each round counts anew.
+10. Q_hat starts as a copy of Q, and moves after every `target_update_interval`-th update, beginning
+    with the first: each round counts anew.
 11. H_bar is minus the number of action dimensions. alpha starts at 1; its logarithm is trained, by
     a third Adam. The learning rate is the same for all three; no gradient is clipped.
 12. Adam has PyTorch's constants (betas 0.9 and 0.999, eps 1e-8), weights and biases start at
     PyTorch's defaults, a ReLU follows each hidden layer only, Q sees s and a side by side.
-13. Minibatches are drawn uniformly, with replacement, over everything that D holds.
-14. Environment i is seeded with seed + i, at its first reset only.
-15. Returns over n steps, where asked for: rewards are summed with their discounts until the episode
+13. Minibatches are drawn uniformly, with replacement. Environment i is seeded with seed + i, once.
+14. Returns over n steps, where asked for: rewards are summed with their discounts until the episode
     ends, n steps are summed or the newest step is reached; the bootstrap is discounted by as many.
 
-All are as in SB3 2.9, which departs without consequence for the algorithm in this: it takes
-`train_freq` in episodes too, draws from global random generators, and has the Gaussian's
-log-density from the action before tanh, not from the noise.
+All are as in SB3 2.9, which also takes `train_freq` in episodes, draws from global generators, and
+has the Gaussian's log-density from the action before tanh, not from the noise.
 """
 
 from __future__ import annotations

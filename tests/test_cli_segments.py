@@ -15,7 +15,7 @@ def test_segments_of_the_clean_implementation_all_pass(tmp_path, capsys):
 
 def test_segments_of_a_wrong_gamma_fail_with_the_line_to_open(tmp_path, capsys):
     source = (ROOT / "my_impls/dqn.py").read_text()
-    (tmp_path / "mine.py").write_text(source.replace("self.h.gamma * (1", "0.99 * (1"))
+    (tmp_path / "mine.py").write_text(source.replace('batch["discounts"] * (1', "0.99 * (1"))
     words = ("--mine", str(tmp_path / "mine.py"), "--results", str(tmp_path / "results"))
     done = ask(capsys, "segments", "--algo", "dqn", *words)
     assert done.code == 1, done.err
@@ -44,7 +44,7 @@ expires = {expires}
 
 def test_segments_under_a_waiver_are_not_passed_and_an_expired_one_fails(tmp_path, capsys):
     source = (ROOT / "my_impls/dqn.py").read_text()
-    (tmp_path / "mine.py").write_text(source.replace("self.h.gamma * (1", "0.99 * (1"))
+    (tmp_path / "mine.py").write_text(source.replace('batch["discounts"] * (1', "0.99 * (1"))
     file = tmp_path / "waivers.toml"
     words = ("--mine", str(tmp_path / "mine.py"), "--results", str(tmp_path / "results"))
     words = ("segments", "--algo", "dqn", *words, "--waivers", str(file))

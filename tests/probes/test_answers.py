@@ -19,14 +19,14 @@ from tests.probes.answering import MINE, planned, side_of, trained
 FAULTS = [
     ("dqn", "Reward", '"reward": reward,', '"reward": 0.0,'),
     ("dqn", "Observation", "flat = obs.float()", "flat = 0 * obs.float()"),
-    ("dqn", "Discount", "self.h.gamma * (1", "(1"),
+    ("dqn", "Discount", 'batch["discounts"] * (1', '(1'),
     ("dqn", "Action", ".argmax())", ".argmin())"),
-    ("dqn", "Pairing", '"actions": self.actions[rows],',
-     '"actions": self.actions[rows[::-1].copy()],'),
+    ("dqn", "Pairing", '"actions": self.actions[first],',
+     '"actions": self.actions[first[::-1].copy()],'),
     ("dqn", "Truncation", '"terminated": terminated,', '"terminated": terminated or truncated,'),
     ("dqn", "Termination", '(1 - batch["terminated"]) * max_q_hat', "max_q_hat"),
-    ("dqn", "Counter", '"next_obs": self.next_obs[rows],',
-     '"next_obs": self.obs[(rows + 2) % self.capacity],'),
+    ("dqn", "Counter", '"next_obs": self.next_obs[end],',
+     '"next_obs": self.obs[(end + 2) % self.capacity],'),
     ("dqn", "SharedArray", "np.array(obs))", "obs)"),
     ("dqn", "LargeReward", '"reward": reward,', '"reward": np.clip(reward, -1, 1),'),
     ("dqn", "Bytes", "flat / 255 if", "flat / 255 / 255 if"),
@@ -65,7 +65,7 @@ def test_fault_that_a_probe_isolates_misses_its_closed_form_and_right_code_does_
 
 
 def test_fault_in_the_reference_alone_is_blamed_on_the_reference(tmp_path):
-    fault = planted("dqn", tmp_path, "self.h.gamma * (1", "(1")
+    fault = planted("dqn", tmp_path, 'batch["discounts"] * (1', "(1")
     rows = (
         *answers("dqn", side_of(MINE["dqn"]), "Discount"),
         *answers("dqn", fault, "Discount", role="reference"),
@@ -78,7 +78,7 @@ def test_fault_in_the_reference_alone_is_blamed_on_the_reference(tmp_path):
 
 
 def test_answer_that_both_sides_miss_is_no_difference(tmp_path):
-    fault = planted("dqn", tmp_path, "self.h.gamma * (1", "(1")
+    fault = planted("dqn", tmp_path, 'batch["discounts"] * (1', "(1")
     rows = answers("dqn", fault, "Discount")
     assert [row for row in rows if not row.passed]
     both = (*rows, *answers("dqn", fault, "Discount", role="reference"))

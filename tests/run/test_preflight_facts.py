@@ -26,7 +26,7 @@ MISMATCHES = [
              "self.Q = tap(\"q_net\", q_network(env, h.net_arch).double())",
              "self.Q_hat = q_network(env, h.net_arch).to(call.device)",
              "self.Q_hat = q_network(env, h.net_arch).double()",
-             "return obs.float().flatten", "return obs.double().flatten"], "dtype", True),
+             "flat = obs.float().flatten", "flat = obs.double().flatten"], "dtype", True),
     ("dqn", [MAKE, "env = gym.wrappers.TimeLimit(call.make_env(), 100)\n"], "time_limit", True),
     ("dqn", [MAKE, "env = gym.make(call.env_id, max_episode_steps=200)\n"], "time_limit", True),
     ("dqn", [MAKE, "env = gym.make(call.env_id, sutton_barto_reward=True)\n"], "env_kwargs", True),

@@ -78,7 +78,7 @@ CHANGES = {
     "gamma by heart": (
         "dqn",
         "base",
-        [("self.h.gamma * (1", "0.99 * (1")],
+        [('batch["discounts"] * (1', "0.99 * (1")],
         "td_target",
         "0.99 in place of gamma = 0.93",
     ),
@@ -101,7 +101,7 @@ CHANGES = {
         "perturbed",
         [("- alpha * log_pi_next", "")],
         "td_target",
-        "(gamma * ent_coef) times next_log_prob",
+        "only rows with terminated = 0 are off",  # over n steps each row has its own discount
     ),
 }
 

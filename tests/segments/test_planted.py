@@ -27,7 +27,12 @@ CALL = SCENARIO.call()
 
 # name: what is replaced, by what, the first segment that must fail, its component.
 BUGS = {
-    "wrong gamma": ("self.h.gamma * (1", "0.99 * (1", "td_target", "bootstrapping-termination"),
+    "wrong gamma": (
+        'batch["discounts"] * (1',
+        "0.99 * (1",
+        "td_target",
+        "bootstrapping-termination",
+    ),
     "no terminal mask": (
         '(1 - batch["terminated"]) * max_q_hat',
         "max_q_hat",

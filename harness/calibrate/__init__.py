@@ -4,3 +4,15 @@
 `--mine`, and runs of the reference are compared with other runs of it. Nothing here is imported by
 what it measures.
 """
+
+# The stages that leave figures, in the order in which they are asked; also names of their files.
+STAGE_NAMES = (
+    "false-alarms",
+    "false-alarms-segments",
+    "false-parity",
+    "power",
+    "practice",
+    "detection",
+    "untapped",
+    "road",
+)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping
 
+from harness.calibrate.splice import spliced
 from harness.errors import UsageError
 
 Node = ast.expr | ast.stmt
@@ -35,7 +36,10 @@ def mutated(source: str, mutation: Mapping[str, str], *, name: str = "mutation")
     try:
         kind = KINDS[mutation["kind"]]
         node = _place(source, mutation)
-        return _written(source, node, kind(node, mutation), mutation)
+        text = kind(node, mutation)
+        if mutation["kind"] == "call-moved":
+            return _moved(source, node, mutation)
+        return spliced(source, node, text)
     except KeyError as error:
         known = f"kinds: {', '.join(KINDS)}; `at` names the place"
         message = f"{name}: {error} is missing or unknown; {known}"
@@ -93,22 +97,7 @@ def _same(node: Node, wanted: str) -> bool:
         return False
 
 
-def _written(source: str, node: Node, text: str, mutation: Mapping[str, str]) -> str:
-    """Return the source with the node replaced; a moved one stands beside another."""
-    lines = source.splitlines(keepends=True)
-    first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
-    head = lines[first].encode()[: node.col_offset].decode()
-    tail = lines[last].encode()[node.end_col_offset or 0 :].decode()
-    kept = "".join(lines[first : last + 1])
-    if mutation["kind"] == "call-moved":
-        return _moved(source, node, mutation, statement=kept)
-    lost = (last - first) - text.count("\n")
-    if isinstance(node, ast.expr) and lost > 0:
-        text = f"({text}{chr(10) * lost})"
-    return "".join([*lines[:first], head, text, tail, *lines[last + 1 :]])
-
-
-def _moved(source: str, node: Node, mutation: Mapping[str, str], *, statement: str) -> str:
+def _moved(source: str, node: Node, mutation: Mapping[str, str]) -> str:
     """Return the source with a whole statement moved before or after another one."""
     where = "before" if "before" in mutation else "after"
     target = _place(source, {**mutation, "at": mutation[where], "line": ""})
@@ -116,9 +105,10 @@ def _moved(source: str, node: Node, mutation: Mapping[str, str], *, statement: s
         message = "only whole statements can be moved"
         raise NoPlace(message)
     lines = source.splitlines(keepends=True)
+    first, stop = node.lineno - 1, node.end_lineno or node.lineno
+    statement = "".join(lines[first:stop])
     moved = statement.replace(" " * node.col_offset, " " * target.col_offset, 1)
     at = target.lineno - 1 if where == "before" else (target.end_lineno or target.lineno)
-    first, stop = node.lineno - 1, node.end_lineno or node.lineno
     if first >= at:
         return "".join([*lines[:at], moved, *lines[at:first], *lines[stop:]])
     return "".join([*lines[:first], *lines[stop:at], moved, *lines[at:]])

@@ -7,27 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.calibrate import page_found
+from harness.calibrate import STAGE_NAMES, page_found
 from harness.calibrate.figures import figures_of
 from harness.calibrate.page_words import WORDS, section, shown, table
 from harness.files import write_atomic
 
 Found = Mapping[str, Any]
-FILES = (
-    "false-alarms",
-    "false-alarms-segments",
-    "false-parity",
-    "power",
-    "practice",
-    "detection",
-    "untapped",
-    "road",
-)
 
 
 def write_page(results: Path, docs: Path) -> None:
     """Write the page and its pictures beside it, from what is measured so far."""
-    found = {name: _read(results / f"{name}.json") for name in FILES}
+    found = {name: _read(results / f"{name}.json") for name in STAGE_NAMES}
     docs.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(docs, page(found).encode())
     images = docs.parent / "images"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from harness.calibrate.splice import spliced
+
 TAP = "tap"
 
 
@@ -18,7 +20,7 @@ def without_taps(source: str) -> str:
         call = _innermost(tree)
         if call is None:
             return _without_import(source, tree)
-        source = _replaced(source, call, f"({_text(source, call.args[1])})")
+        source = spliced(source, call, f"({_text(source, call.args[1])})")
 
 
 def _innermost(tree: ast.Module) -> ast.Call | None:
@@ -41,18 +43,6 @@ def _is_tap(node: ast.AST) -> bool:
 
 def _text(source: str, node: ast.AST) -> str:
     return ast.get_source_segment(source, node) or ""
-
-
-def _replaced(source: str, node: ast.expr | ast.stmt, text: str) -> str:
-    """Return the source with the text of a node replaced; lost line ends are put after it."""
-    lines = source.splitlines(keepends=True)
-    first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
-    head = lines[first].encode()[: node.col_offset].decode()
-    tail = lines[last].encode()[node.end_col_offset or 0 :].decode()
-    lost = (last - first) - text.count("\n")
-    # A line break inside parentheses changes nothing, and keeps the numbers of what follows.
-    padded = f"{text[:-1]}{chr(10) * lost}{text[-1]}" if lost > 0 else text
-    return "".join([*lines[:first], head, padded, tail, *lines[last + 1 :]])
 
 
 def _without_import(source: str, tree: ast.Module) -> str:

@@ -7,23 +7,13 @@ from typing import Annotated
 
 import typer
 
+from harness.calibrate import STAGE_NAMES
 from harness.cli import say
 from harness.cli.options import MAX_JOBS
 from harness.errors import UnknownName, UsageError
 
 BUGS = "tests/bugs"
-PARTS = (
-    "pool",
-    "false-alarms",
-    "false-alarms-segments",
-    "false-parity",
-    "power",
-    "practice",
-    "detection",
-    "untapped",
-    "road",
-    "page",
-)
+PARTS = ("pool", *STAGE_NAMES, "page")
 
 
 def calibrate(  # noqa: PLR0913 - one parameter per option

@@ -1,9 +1,10 @@
 """The page says what was measured, and of what is missing nothing."""
 
-from harness.calibrate import detected
+from harness.calibrate import STAGE_NAMES, detected
 from harness.calibrate.detection import lines_of
-from harness.calibrate.page import FILES, page
+from harness.calibrate.page import page
 from harness.calibrate.page_words import table
+from harness.calibrate.stages import STAGES
 
 ROW = {
     "name": "dqn/one",
@@ -52,7 +53,7 @@ def test_figures_count_mistakes_and_keep_benign_changes_apart():
 
 
 def test_page_shows_what_is_measured_and_leaves_out_the_rest():
-    found = {name: {} for name in FILES}
+    found = {name: {} for name in STAGE_NAMES}
     assert "Nothing is measured yet." in page(found)
     found["detection"] = {**STATE, "code_versions": {"c": 3}, **detected.summary(rows())}
     text = page(found)
@@ -64,7 +65,7 @@ def test_page_shows_what_is_measured_and_leaves_out_the_rest():
 
 def test_page_says_when_answers_are_missing_or_of_several_versions():
     state = {**STATE, "asked": 9, "code_versions": {"c": 2, "d": 1}}
-    found = {name: {} for name in FILES}
+    found = {name: {} for name in STAGE_NAMES}
     found["detection"] = {**state, **detected.summary(rows())}
     assert "3 of 9 parts answered so far; answers of 2 versions of the code" in page(found)
 
@@ -75,3 +76,7 @@ def test_bar_in_a_cell_stays_in_its_cell():
 
 def test_lines_of_places_are_whole_ranges():
     assert lines_of(("mine.py:3-5", "mine.py:9", "entry")) == {3, 4, 5, 9}
+
+
+def test_every_stage_has_its_name_and_its_place():
+    assert tuple(STAGES) == STAGE_NAMES

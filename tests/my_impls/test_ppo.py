@@ -13,12 +13,10 @@ from harness.run.observe import Observation
 from harness.side import Call, UnsupportedHyperparameter
 from harness.spec.cards import card
 from my_impls.ppo import (
-    ActorCritic,
     Hyperparameters,
     Rollout,
     advantages,
     hyperparameters_of,
-    scheduled,
     side,
 )
 from tests.baselines.test_sb3_dqn import final_weights
@@ -131,32 +129,6 @@ def test_reward_of_a_truncated_step_holds_the_value_of_its_last_observation():
     assert [bool(step["episode_start"][0]) for step in tape.of("transition")].count(True) == 2
 
 
-def test_environment_gets_the_clipped_action_and_the_rollout_the_sampled_one():
-    tape = record(side, a_call("probes/ExposingBox-v0"))
-    sampled = np.concatenate(tape.of_field("transition", "action"))
-    space = gymnasium.make("probes/ExposingBox-v0").action_space
-    assert not all(space.contains(action) for action in sampled)
-    assert np.array_equal(tape.env_actions, np.clip(sampled, space.low, space.high))
-
-
-def test_initial_weights_are_orthogonal_with_their_gains():
-    theta = ActorCritic(gymnasium.make("Pendulum-v1"), Hyperparameters())
-    gains = [2**0.5, 2**0.5, 0.01, 2**0.5, 2**0.5, 1]
-    layers = [m for m in theta.modules() if isinstance(m, torch.nn.Linear)]
-    for layer, gain in zip(layers, gains, strict=True):
-        assert torch.linalg.svdvals(layer.weight).tolist() == pytest.approx(
-            [gain] * min(layer.weight.shape), rel=1e-4
-        )
-        assert not layer.bias.any()
-    assert theta.log_std.tolist() == [0]
-
-
-def test_schedules_by_hand():
-    assert scheduled("lin_4", progress=0.25) == 3.0
-    assert scheduled("lin_4", progress=1.5) == -2.0
-    assert scheduled(0.2, progress=0.9) == 0.2
-
-
 @pytest.mark.parametrize(
     ("hyperparameters", "message"),
     [
@@ -177,10 +149,6 @@ def test_defaults_are_those_of_the_card():
         Hyperparameters(), net_arch=[64, 64]
     )
     assert set(EXPOSING) <= set(defaults)
-
-
-def test_file_stays_one_readable_file():
-    assert 150 <= len(FILE.read_text().splitlines()) <= 300
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.judgement import FactRow, SanityRow, SegmentsResult, TwinRow
 from harness.localise import Subject, check_closed_form, check_sanity, compare_facts
 from harness.preflight import PreflightResult
+from harness.probes.closed_forms import Answer
 from harness.probes.listed import probe_of
 from harness.records import (
     ROLES,
@@ -178,9 +179,7 @@ def sanity_of(view: EnvView, estimates: Mapping[str, str]) -> tuple[SanityRow, .
         estimates: tap -> which values it estimates, from the algorithm's card.
     """
     plan = view.plan
-    gamma = plan.hyperparameters.get("gamma")
-    probe = probe_of(plan.env_id) if isinstance(gamma, float) else None
-    answer = probe.answer(gamma, n_envs=plan.n_envs) if probe and isinstance(gamma, float) else None
+    answer = _answer(plan)
     rows: list[SanityRow] = []
     for role, traces in zip(ROLES, (view.mine, view.reference), strict=True):
         subjects = [
@@ -193,6 +192,14 @@ def sanity_of(view: EnvView, estimates: Mapping[str, str]) -> tuple[SanityRow, .
                 tuple(traces.values()), answer, estimates, role=role, env_id=plan.env_id
             )
     return tuple(rows)
+
+
+def _answer(plan: EnvPlan) -> Answer | None:
+    """Return the closed form of a probe, for its discount; None elsewhere."""
+    probe, gamma = probe_of(plan.env_id), plan.hyperparameters.get("gamma")
+    if probe is None or not isinstance(gamma, float):
+        return None
+    return probe.answer(gamma, n_envs=plan.n_envs)
 
 
 def generator(spec: ComparisonSpec, *parts: object) -> np.random.Generator:

@@ -44,31 +44,27 @@ def check_closed_form(
     if len(traces) < MIN_RUNS:
         return ()
     rows = []
+    ends = {"action_value": answer.action_values, "state_value": answer.state_values}
     for tap, of in estimates.items():
-        ends = {"action_value": answer.action_values, "state_value": answer.state_values}[of]
-        seen = [
-            (statistic, value, _median(traces, f"{tap}.{statistic}"))
-            for statistic, value in zip(("min", "max"), ends or (), strict=False)
-            if value is not None
+        wanted = zip((f"{tap}.min", f"{tap}.max"), ends[of] or (None, None), strict=True)
+        known = {metric: value for metric, value in wanted if value is not None}
+        found = {metric: seen for metric in known if (seen := _median(traces, metric)) is not None}
+        if not known or len(found) < len(known):
+            continue
+        wrong = [
+            f"{metric} ends at {found[metric]:.4g}, closed form {value:.4g}"
+            for metric, value in known.items()
+            if not abs(found[metric] - value) <= VALUE_SLACK * answer.size
         ]
-        if seen and all(value is not None for *_, value in seen):
-            slack = VALUE_SLACK * answer.size
-            wrong = [
-                f"{tap}.{statistic} ends at {found:.4g}, closed form {value:.4g}"
-                for statistic, value, found in seen
-                if found is None or not abs(found - value) <= slack
-            ]
-            name = f"{tap} arrives at the closed form (probe of {answer.isolates})"
-            rows.append(
-                SanityRow(name, role, env_id, answer.component, not wrong, "; ".join(wrong))
-            )
+        name = f"{tap} arrives at the closed form (probe of {answer.isolates})"
+        rows.append(SanityRow(name, role, env_id, answer.component, not wrong, "; ".join(wrong)))
     return (*rows, *_returns(traces, answer, role=role, env_id=env_id))
 
 
 def _returns(
     traces: Sequence[Trace], answer: Answer, *, role: Literal["mine", "reference"], env_id: str
 ) -> tuple[SanityRow, ...]:
-    ends = [last for trace in traces if len(last := _last(trace.episodes.returns))]
+    ends = [last for trace in traces if len(last := last_of(trace.episodes.returns))]
     gap = answer.best_return - answer.random_return
     if not ends or gap <= 0:
         return ()
@@ -87,14 +83,14 @@ def _returns(
 def _median(traces: Sequence[Trace], metric: str) -> float | None:
     """Return the median over runs of the median of the last measurements; None if never seen."""
     seen = [
-        float(np.median(_last(trace.metrics[metric].values)))
+        float(np.median(last_of(trace.metrics[metric].values)))
         for trace in traces
         if metric in trace.metrics and len(trace.metrics[metric].values)
     ]
     return float(np.median(seen)) if seen else None
 
 
-def _last(values: np.ndarray) -> np.ndarray:
-    return (
-        values[len(values) - max(1, round(LAST_SHARE * len(values))) :] if len(values) else values
-    )
+def last_of(values: np.ndarray) -> np.ndarray:
+    """Return the last LAST_SHARE of the values, one at least; empty if there are none."""
+    n_last = max(1, round(LAST_SHARE * len(values)))
+    return values[-n_last:]

@@ -165,20 +165,27 @@ class Probe:
         if n_envs < self.n_envs:
             return None
         values = [self.optimal_value(state, gamma) for state in self.states]
-        state_values: tuple[float, float] | None = min(values), max(values)
-        low, high = min(values), max(values)
-        action_values: tuple[float | None, float | None] = low, high
-        returns = [sum(script.rewards) for script in self.scripts]
-        best = random = sum(returns) / len(returns) if returns else 0.0
-        if self.is_endless:
-            best = random = best * self.max_episode_steps
-        if self.pays is not None:
-            state_values, action_values = None, (None, high)
-            best, random = sum(values) / len(values), self.random_return
-            if self.action_type == "discrete":
-                pairs = itertools.product(self.states, ((0.0,), (1.0,)))
-                action_values = min(self.action_value(s, a, gamma) for s, a in pairs), high
-        return Answer(self.component, self.isolates, state_values, action_values, best, random)
+        ends = min(values), max(values)
+        if self.pays is None:
+            returns = [sum(script.rewards) for script in self.scripts]
+            earned = sum(returns) / len(returns)
+            earned *= self.max_episode_steps if self.is_endless else 1
+            return Answer(self.component, self.isolates, ends, ends, earned, earned)
+        best = sum(values) / len(values)
+        return Answer(
+            self.component, self.isolates, None, self._met(gamma), best, self.random_return
+        )
+
+    def _met(self, gamma: float) -> tuple[float | None, float]:
+        """Return the smallest and largest Q* that training meets, where actions matter.
+
+        Of continuous actions the smallest depends on which ones were tried.
+        """
+        if self.action_type == "continuous":
+            return None, max(self.optimal_value(state, gamma) for state in self.states)
+        pairs = itertools.product(self.states, ((0.0,), (1.0,)))
+        values = [self.action_value(state, action, gamma) for state, action in pairs]
+        return min(values), max(values)
 
 
 def _discounted(script: Script, k: int, gamma: float, *, is_endless: bool) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.localise.closed_form import LAST_SHARE
+from harness.localise.closed_form import last_of
 from harness.probes.registry import register
 from harness.records import Episodes, RunSpec, Series, SideSpec, Trace
 from harness.run.load import load_side
@@ -67,7 +67,4 @@ def ends(trace, estimates):
     names = [f"{tap}.{statistic}" for tap in estimates for statistic in ("min", "max")]
     series = {name: trace.metrics[name].values for name in names}
     series["episode return"] = trace.episodes.returns
-    return {
-        name: float(np.median(values[-max(1, round(LAST_SHARE * len(values))) :]))
-        for name, values in series.items()
-    }
+    return {name: float(np.median(last_of(values))) for name, values in series.items()}

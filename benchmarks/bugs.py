@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Whatever can change an answer, beside the changed file itself.
 SEARCHERS = (
     "harness/segments", "harness/stats", "harness/localise", "harness/spec/cards",
-    "harness/probes", "harness/run/observe", "baselines", "tests/bugs/replaying.py",
+    "harness/probes", "harness/run/observe", "baselines", "tests/bugs/replaying.py", "harness/calibrate/recorded.py",
 )  # fmt: skip
 N_PAIRS = 50
 N_AA = 200

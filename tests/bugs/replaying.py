@@ -1,49 +1,22 @@
 """One planted change through the segment test: what is found, at which level, in which lines.
 
-The reference's plays are the same for every change, so they are kept in the process.
+The reference's plays are the same for every change, so they are kept in the process
+(`harness.calibrate.recorded`).
 """
 
-import json
 import time
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from harness.codec import to_plain
+from harness.calibrate.recorded import answer_of, reference_again
 from harness.localise.replayed import from_segments
 from harness.records import SideSpec
-from harness.segments import child
 from harness.segments.join import joined
-from harness.segments.play import play
 from harness.segments.scenario import scenarios
 from harness.spec.environments import register_ids
 from harness.spec.references import find_reference
 from tests.bugs.catalogue import changed_lines, clean_source
-
-_KEPT = {}
-
-
-@contextmanager
-def reference_kept(reference):
-    """Play the reference of each call once in this process."""
-
-    def kept(side, call, **how):
-        if side != reference:
-            return play(side, call, **how)
-        known = how.get("reference")
-        named = json.dumps(to_plain([vars(call), how.get("is_wide"), repr(how.get("policy"))]))
-        key = (named, id(known))
-        if key not in _KEPT:
-            _KEPT[key] = (known, play(side, call, **how))  # known is held, so its id stays taken
-        return _KEPT[key][1]
-
-    original, child.play = child.play, kept
-    try:
-        yield
-    finally:
-        child.play = original
 
 
 def side_of(file):
@@ -57,19 +30,11 @@ def asked(algo, *, reference=None):
     return reference or find_reference("sb3", algo=algo)
 
 
-def scenario_answer(scenario, mine, reference):
-    """Return what one scenario says of mine, the way the child process says it."""
-    policy = child.policy_of(scenario)
-    with reference_kept(reference):
-        answer = child.run_scenario(scenario, child.Sides(mine, reference, policy), fallback={})
-    return json.loads(json.dumps(to_plain(answer)))
-
-
 def result_of(algo, mine, *, chosen=None):
     """Return the joined result of all scenarios, or of the named ones."""
     reference = asked(algo)
     rows = [one for one in scenarios()[algo] if chosen is None or one.name in chosen]
-    return joined(algo, rows, [scenario_answer(one, mine, reference) for one in rows])
+    return joined(algo, rows, [answer_of(one, mine, reference, fallback={}) for one in rows])
 
 
 def replayed(algo, source, folder, *, chosen=None):
@@ -122,9 +87,7 @@ def reference_against_itself(algo, *, seed):
     """Return the record of the reference as both sides, in scenarios with another seed."""
     reference = asked(algo)
     began = time.perf_counter()
-    rows = [replace(one, seed=1000 * seed + one.seed) for one in scenarios()[algo]]
-    _KEPT.clear()
-    result = joined(algo, rows, [scenario_answer(one, reference, reference) for one in rows])
+    result = reference_again(algo, reference, seed=seed)
     findings = [] if result.reason else from_segments(result)
     return {
         "reason": result.reason,

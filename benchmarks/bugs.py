@@ -41,7 +41,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Whatever can change an answer, beside the changed file itself.
 SEARCHERS = (
     "harness/segments", "harness/stats", "harness/localise", "harness/spec/cards",
-    "harness/probes", "harness/run/observe", "baselines", "tests/bugs/replaying.py", "harness/calibrate/recorded.py",
+    "harness/probes", "harness/run/observe", "baselines",
+    "harness/calibrate/recorded.py", "tests/bugs/replaying.py",
 )  # fmt: skip
 N_PAIRS = 50
 N_AA = 200

@@ -43,7 +43,7 @@ def _power(power: Found) -> bytes:
             words = f"{one['effect']:g} standard deviations"
             panel.plot(seeds, share, color=colour, marker=marker, ms=4.5, label=words)
         panel.axhline(TARGET, color=LIMIT_COLOUR, ls=":", lw=1.2)
-        panel.set_title(f"{name} (n = {curves[0]['trials']})")
+        panel.set_title(f"{name}\n(n = {curves[0]['trials']})")
         panel.set_xlabel("seeds per side")
         panel.set_xticks([int(look) for look in curves[0]["found"]])
         panel.set_ylim(-0.03, 1.03)

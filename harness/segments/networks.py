@@ -56,6 +56,11 @@ class NetworkWatch:
         tap = self._runtime.modules.root_of(module)
         if tap and isinstance(output, torch.Tensor):
             self._keep(tap, "outputs", "", output)
+        parts = output if isinstance(output, (tuple, list)) else [output]
+        if tap and all(isinstance(part, torch.Tensor) for part in parts):
+            # Several values of a row may come side by side, one by one, or as rows.
+            together = torch.cat([part.detach().flatten() for part in parts])
+            self._keep(tap, "outputs", "sorted", together.sort().values)
 
     def _keep(self, tap: str, kind: str, field: str, tensor: torch.Tensor) -> None:
         key = (tap, kind, field)

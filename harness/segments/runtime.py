@@ -202,14 +202,24 @@ class Runtime:
         return name == "step" or (row is not None and row.clock == "update")
 
     def is_source(self, name: str) -> bool:
-        """Return whether a quantity is a draw that fires again and again: no network."""
+        """Return whether a quantity is a draw of its own that fires again and again: no network."""
         row = self._rows.get(name)
-        return row is not None and row.role == "source" and row.shape != "module"
+        if row is None or row.role != "source" or row.shape == "module":
+            return False
+        return not any(behind in self._counts for behind in row.drawn_from)
 
-    def stored_by(self, name: str) -> str:
-        """Return the tap that stores what a quantity gathers, "" for one that gathers nothing."""
+    def kept_after(self, name: str) -> str:
+        """Return the tap after which what a quantity is made of is kept or forgotten, or "".
+
+        A minibatch is gathered from what was stored; a noise that remembers forgets when an episode
+        ends, which is decided after its last step was stored.
+        """
         row = self._rows.get(name)
-        return row.gathers if row is not None else ""
+        if row is None:
+            return ""
+        if any(self._rows[behind].is_remembered for behind in row.drawn_from):
+            return next((one.name for one in self._rows.values() if one.counts), "")
+        return row.gathers
 
     def problem(self, sentence: str) -> None:
         """Remember why something could not be taken down; each once."""

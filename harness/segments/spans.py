@@ -79,8 +79,8 @@ def _lines(name: str, runtime: Runtime) -> Lines:
     """Return what ran before the events of a quantity.
 
     When updates are made is decided where the code goes from collecting to updating and back; what
-    a reset is given is decided before the environment starts; what a minibatch holds, also where
-    its rows were stored; what enters a network, before the quantities that it computes.
+    a reset is given is decided before the environment starts; what enters a network, before the
+    quantities that it computes.
     """
     tracer = runtime.tracer
     if name in (RUN_LENGTH, RESETS):
@@ -94,9 +94,21 @@ def _lines(name: str, runtime: Runtime) -> Lines:
     if tap:
         callers = [one for one, called in runtime.tape.callers.items() if tap in called]
         return tracer.between(lambda _, after: after in callers and runtime.is_update(after))
-    stored = runtime.stored_by(name)
+    return _of_value(name, runtime)
+
+
+def _of_value(name: str, runtime: Runtime) -> Lines:
+    """Return what ran before a value was made, and where what it is made of was kept.
+
+    What a minibatch holds is decided where its rows were stored too; what a noise remembers, where
+    episodes end; a weight that never moves would have been moved after a step.
+    """
+    tracer = runtime.tracer
+    stored = runtime.kept_after(name)
     after_storing = tracer.between(lambda before, _: bool(stored) and before == stored)
     found = merged(_before(name, runtime), after_storing)
+    if name.endswith("_params") and not found:
+        return tracer.between(lambda before, _: before == "step")
     if name.endswith(f"_{LEARNING_RATE}"):
         # What was computed for the optimiser had still to reach it.
         return merged(found, tracer.between(lambda before, _: before == LEARNING_RATE))

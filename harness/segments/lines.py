@@ -27,7 +27,7 @@ Lines = dict[tuple[str, int], set[int]]
 # A line that is running: file, first line of the function, line.
 Place = tuple[str, int, int]
 # At most so many stretches are named; the one that holds the tap comes first.
-MAX_STRETCHES = 16
+MAX_STRETCHES = 20
 # Of the first stretch, so many lines are shown.
 MAX_SOURCE_LINES = 30
 

@@ -37,7 +37,7 @@ class Modules:
         self.n_candidates: dict[str, int] = {}
         self.shared: dict[str, str] = {}
         self.birthplaces: dict[str, list[str]] = {}
-        self._made: dict[int, str] = {}
+        self._made: dict[int, tuple[str, ...]] = {}
         self._of_module: dict[int, str] = {}
         self._roots: dict[int, str] = {}
         self.called: set[str] = set()
@@ -49,9 +49,9 @@ class Modules:
         if name is not None:
             self.called.add(name)
 
-    def made(self, module: Any, place: str) -> None:
-        """Remember the line on which a module is made."""
-        self._made[id(module)] = place
+    def made(self, module: Any, places: tuple[str, ...]) -> None:
+        """Remember the line on which a module is made, and the call that led there."""
+        self._made[id(module)] = places
 
     @staticmethod
     def admits(value: Any) -> bool:
@@ -64,8 +64,8 @@ class Modules:
         """Take a module's parameters in; `known` are those of the reference, when replaying."""
         if isinstance(value, torch.nn.Module):
             parameters: list[torch.Tensor] = list(value.parameters())
-            places = (self._made.get(id(part), "") for part in value.modules())
-            self.birthplaces[name] = sorted({place for place in places if place})
+            places = (self._made.get(id(part), ()) for part in value.modules())
+            self.birthplaces[name] = sorted({place for calls in places for place in calls})
             self._of_module |= {id(part): name for part in value.modules()}
             self._roots[id(value)] = name
         else:

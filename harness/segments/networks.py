@@ -82,13 +82,13 @@ def network_rows(
         left_out: env steps at which mine could not be handed the reference's draws.
     """
     rows = []
+    skipped = _off_schedule(mine, reference)
     for tap in reference.owners:
         is_right = True
         for kind, component in KINDS:
             keys = [k for k in reference.passes if k[:2] == (tap, kind) and k in mine.passes]
-            compared = [
-                one for key in keys for one in _compared(mine, reference, key, left_out=left_out)
-            ]
+            steps = {*skipped, *left_out}
+            compared = [one for key in keys for one in _compared(mine, reference, key, steps)]
             if not compared or not is_right:
                 continue
             is_right = all(one is None for one in compared)
@@ -96,29 +96,53 @@ def network_rows(
     return tuple(rows)
 
 
+def _off_schedule(mine: Tape, reference: Tape) -> Collection[int]:
+    """Return the env steps at which updates of another order are made, of a side that errs there.
+
+    Where a module is updated at other times, the passes for it are made with other minibatches.
+    """
+    names = [f"{owner}_updates" for owner in reference.owners]
+    if all(mine.of(name).keys() == reference.of(name).keys() for name in names):
+        return ()
+    ours, theirs = _orders(mine, names), _orders(reference, names)
+    return {step for step in theirs if ours.get(step) != theirs[step]}
+
+
+def _orders(tape: Tape, names: Sequence[str]) -> dict[int, list[str]]:
+    """Return env step -> the modules updated there, in order."""
+    events = [
+        (event.update, name, event.env_step) for name in names for event in tape.of(name).values()
+    ]
+    orders: dict[int, list[str]] = {}
+    for _, name, env_step in sorted(events):
+        orders.setdefault(env_step, []).append(name)
+    return orders
+
+
 def _compared(
-    mine: Tape, reference: Tape, key: tuple[str, str, str], *, left_out: Collection[int]
+    mine: Tape, reference: Tape, key: tuple[str, str, str], skipped: Collection[int]
 ) -> Iterator[tuple[int, float] | None]:
     """Yield None per pass that both sides make, (env step, size) for one that nothing equals.
 
-    Of the side that makes fewer passes at an env step every one must be among the other's. Where
+    Of the side that makes fewer passes at an env step every one must be among the other's; passes
+    of mine that are all among the reference's have the right inputs, whatever they serve. Where
     mine makes fewer updates nothing is compared: which of them it leaves out cannot be told.
     """
     ours_made, theirs_made = (_updates_made(tape, key[0]) for tape in (mine, reference))
     for env_step, known in reference.passes[key].items():
         own = mine.passes[key].get(env_step, [])
-        if ours_made[env_step] < theirs_made[env_step] or env_step in left_out:
+        if ours_made[env_step] < theirs_made[env_step] or env_step in skipped:
             continue
         for n in dict.fromkeys(array.size for array in known):
             ours = [array for array in own if array.size == n]
             theirs = [array for array in known if array.size == n]
             if not ours:
                 continue
-            sizes = (
-                [min(_distance(one, array) for one in ours) for array in theirs]
-                if len(ours) >= len(theirs)
-                else [min(_distance(one, array) for array in theirs) for one in ours]
-            )
+            found = [min(_distance(one, array) for one in ours) for array in theirs]
+            own_found = [min(_distance(one, array) for array in theirs) for one in ours]
+            # Where mine has nothing of its own it passes right values, be it the wrong ones twice.
+            is_fewer = len(ours) < len(theirs) or max(own_found) <= RELATIVE
+            sizes = own_found if is_fewer else found
             yield from (None if size <= RELATIVE else (env_step, size) for size in sizes)
 
 

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +33,7 @@ from harness.segments.networks import NetworkWatch
 from harness.segments.optimisers import Optimisers
 from harness.segments.tape import Arrays, Event, Slot, Tape, put
 from harness.segments.values import arrays_of, hand_on
+from harness.segments.watches import watch_clips, watch_construction, watch_seeding
 from harness.side import Call
 from harness.spec.cards import card
 from harness.spec.cards.card import TapRow
@@ -50,9 +49,6 @@ class Known(Protocol):
     def at(self, name: str, slot: Slot) -> Event | None:
         """Return the event of a quantity at a slot; None when there is none."""
 
-
-# So many of the calls by which an optimiser was made are named.
-MAX_CALLS = 4
 
 # Receives every event of a side, with the reference's event at the same place.
 Keep = Callable[[str, Slot, Event, Event | None], None]
@@ -348,61 +344,3 @@ class Runtime:
         stop = self.policy.stop_after
         if stop is not None and self.boundary.env_steps > stop:
             raise StopReplay
-
-
-def watch_construction(
-    patches: Patches, modules: Modules, optimisers: Optimisers, sites: Sites
-) -> None:
-    """Note on which line every module, and by which calls every optimiser of the side is made."""
-
-    def made(note: Callable[[Any], None]) -> Callable[[Any], Any]:
-        def replace(original: Callable[..., None]) -> Callable[..., None]:
-            def initialised(owner: Any, *args: Any, **kwargs: Any) -> None:
-                note(owner)
-                original(owner, *args, **kwargs)
-
-            return initialised
-
-        return replace
-
-    def module(owner: Any) -> None:
-        modules.made(owner, sites.here())
-
-    def optimiser(owner: Any) -> None:
-        optimisers.made(owner, tuple(islice(sites.calls(), MAX_CALLS)))
-
-    patches.replace(torch.nn.Module, "__init__", made(module))
-    patches.replace(torch.optim.Optimizer, "__init__", made(optimiser))
-
-
-def watch_clips(patches: Patches, tape: Tape) -> None:
-    """Count the gradients that torch's own clipping shortens."""
-
-    def clip(original: Callable[..., Any]) -> Callable[..., Any]:
-        def clipped(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:
-            norm = original(parameters, max_norm, *args, **kwargs)
-            tape.clips.append(bool(norm > max_norm))
-            return norm
-
-        return clipped
-
-    patches.replace_everywhere(torch.nn.utils, "clip_grad_norm_", clip)
-
-
-def watch_seeding(patches: Patches, places: list[str], sites: Sites) -> None:
-    """Note the lines that seed or make random generators."""
-
-    def seeding(original: Callable[..., Any]) -> Callable[..., Any]:
-        def seeded(*args: Any, **kwargs: Any) -> Any:
-            places.append(sites.here())
-            return original(*args, **kwargs)
-
-        return seeded
-
-    for owner, name in (
-        (torch, "manual_seed"),
-        (np.random, "default_rng"),
-        (np.random, "seed"),
-        (random, "seed"),
-    ):
-        patches.replace(owner, name, seeding)

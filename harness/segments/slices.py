@@ -25,9 +25,14 @@ TAP, CONSTRUCTOR = "tap", "__init__"
 
 @dataclass(frozen=True)
 class _File:
-    """One parsed file: its functions, outermost first, each with its class, if any."""
+    """One parsed file: its functions, outermost first, each with its class, if any.
+
+    Attributes:
+        constants: name that the module binds once -> line of the statement that does.
+    """
 
     functions: tuple[tuple[_Function, ast.ClassDef | None], ...]
+    constants: Mapping[str, int]
 
     def holding(self, line: int) -> tuple[_Function, ast.ClassDef | None] | None:
         """Return the innermost function that holds a line."""
@@ -73,11 +78,16 @@ def behind(name: str, stack: Sequence[Place], tapped: Mapping[str, Collection[in
 
 
 def constants(lines: Lines) -> Lines:
-    """Return the lines of constructors that set, once and for all, what these lines read."""
+    """Return the lines of constructors, and of the module, that set once and for all what is read.
+
+    Args:
+        lines: that ran, of functions.
+    """
     found: Lines = {}
     for (path, start), numbers in lines.items():
         held = _parsed(path).holding(start)
         function, owner = held if held else (None, None)
+        merge(found, _of_module(path, function, numbers))
         if function is None or owner is None or function.name == CONSTRUCTOR:
             continue
         first = next((one.arg for one in function.args.args), "")
@@ -90,6 +100,18 @@ def constants(lines: Lines) -> Lines:
                 slicer.follow(once, (constructor.end_lineno or 0) + 1)
                 merge(found, {(path, constructor.lineno): slicer.lines})
     return found
+
+
+def _of_module(path: str, function: _Function | None, numbers: Collection[int]) -> Lines:
+    """Return the lines that bind constants of the module which lines of a function read."""
+    if function is None:
+        return {}
+    running = (one for one in _simple(function) if one.lineno in numbers)
+    reads = set().union(*(_reads(_header(statement)) for statement in running))
+    own = set().union(*(_sets(statement) for statement in _simple(function)))
+    known = _parsed(path).constants
+    bound = {known[name] for name in reads - own if name in known}
+    return {(path, line): {line} for line in bound}
 
 
 def _is_set_once(owner: ast.ClassDef, name: str) -> bool:
@@ -333,8 +355,19 @@ def _parsed(path: str) -> _File:
     try:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return _File(())
-    return _File(tuple(_functions(tree, None)))
+        return _File((), {})
+    return _File(tuple(_functions(tree, None)), _constants(tree))
+
+
+def _constants(tree: ast.Module) -> dict[str, int]:
+    """Return the names that a module binds to a value in one place -> the line of it."""
+    bound = [
+        (name, statement.lineno)
+        for statement in tree.body
+        if isinstance(statement, (ast.Assign, ast.AnnAssign))
+        for name in _sets(statement)
+    ]
+    return {name: line for name, line in bound if [n for n, _ in bound].count(name) == 1}
 
 
 def _functions(

@@ -105,7 +105,12 @@ def _of_value(name: str, runtime: Runtime) -> Lines:
     """
     tracer = runtime.tracer
     stored = runtime.kept_after(name)
-    after_storing = tracer.between(lambda before, _: bool(stored) and before == stored)
+    is_update = runtime.is_update
+    after_storing = tracer.between(
+        lambda before, after: (
+            bool(stored) and before == stored and is_update(after) <= is_update(name)
+        )
+    )
     found = merged(_before(name, runtime), after_storing)
     if name.endswith("_params") and not found:
         return tracer.between(lambda before, _: before == "step")
@@ -115,7 +120,6 @@ def _of_value(name: str, runtime: Runtime) -> Lines:
     if not name.endswith("_grad"):
         return found
     # A gradient flows through everything that the update computed.
-    is_update = runtime.is_update
     return merged(found, tracer.between(lambda one, other: is_update(one) and is_update(other)))
 
 

@@ -100,3 +100,19 @@ def test_file_that_cannot_be_read_gives_no_lines(tmp_path):
     stack = ((str(tmp_path / "missing.py"), 1, 1),)
     assert behind("loss", stack, {}) == {}
     assert constants({(stack[0][0], 1): {1}}) == {}
+
+
+def test_constants_are_also_what_the_module_binds_once(tmp_path):
+    source = [
+        "THETA, DT = 0.15, 1.0",
+        "UNUSED = 3",
+        "CHANGED = 1",
+        "CHANGED = 2",
+        "OWN = 4",
+        "def step(x):",
+        "    OWN = x",
+        "    return x - THETA * CHANGED * OWN",
+    ]
+    path = tmp_path / "noise.py"
+    path.write_text("\n".join(source))
+    assert constants({(str(path), 6): {7, 8}}) == {(str(path), 1): {1}}

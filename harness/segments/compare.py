@@ -168,6 +168,17 @@ def lacking_draws(mine: Tape, reference: Tape, quantities: Sequence[Quantity]) -
     )
 
 
+def _never_happens(quantity: Quantity, mine: Tape) -> bool:
+    """Return whether mine makes no update of a module at all, rather than updates nobody sees.
+
+    Its optimisers are seen, and all that they train lies in tapped modules, of which this is one.
+    """
+    is_watched = mine.count(ROUNDS) > 0 and not mine.count("updates")
+    return (
+        quantity.counts and bool(quantity.owner) and is_watched and mine.count(quantity.owner) > 0
+    )
+
+
 def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> SegmentRow:
     name = quantity.name
     ours, theirs = _within(mine, name, limits), _within(reference, name, limits)
@@ -180,7 +191,8 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
         reference_place=reference.sites.get(name, ""),
         is_optional=quantity.is_optional,
     )
-    if not theirs or not ours or name in limits.skipped:
+    is_seen = bool(ours) or _never_happens(quantity, mine)
+    if not theirs or not is_seen or name in limits.skipped:
         return base
     if quantity.gathers and not mine.count("rows") and reference.count("rows"):
         return _gathered(base, mine, reference, quantity, limits)

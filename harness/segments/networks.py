@@ -87,7 +87,9 @@ def network_rows(
         is_right = True
         for kind, component in KINDS:
             keys = [k for k in reference.passes if k[:2] == (tap, kind) and k in mine.passes]
-            steps = {*skipped, *left_out}
+            # Layers and outputs say something of a pass that both sides make.
+            unpaired = frozenset() if kind == "inputs" else _unpaired(mine, reference, tap)
+            steps = {*skipped, *left_out, *unpaired}
             compared = [one for key in keys for one in _compared(mine, reference, key, steps)]
             if not compared or not is_right:
                 continue
@@ -96,16 +98,31 @@ def network_rows(
     return tuple(rows)
 
 
-def _off_schedule(mine: Tape, reference: Tape) -> Collection[int]:
+def _unpaired(mine: Tape, reference: Tape, tap: str) -> frozenset[int]:
+    """Return the env steps at which mine lacks the inputs of a pass that the reference makes."""
+    keys = [key for key in reference.passes if key[:2] == (tap, "inputs") and key in mine.passes]
+    return frozenset(
+        step
+        for key in keys
+        for step, known in reference.passes[key].items()
+        for array in known
+        if not any(
+            one.size == array.size and _distance(one, array) <= RELATIVE
+            for one in mine.passes[key].get(step, ())
+        )
+    )
+
+
+def _off_schedule(mine: Tape, reference: Tape) -> frozenset[int]:
     """Return the env steps at which updates of another order are made, of a side that errs there.
 
     Where a module is updated at other times, the passes for it are made with other minibatches.
     """
     names = [f"{owner}_updates" for owner in reference.owners]
     if all(mine.of(name).keys() == reference.of(name).keys() for name in names):
-        return ()
+        return frozenset()
     ours, theirs = _orders(mine, names), _orders(reference, names)
-    return {step for step in theirs if ours.get(step) != theirs[step]}
+    return frozenset(step for step in theirs if ours.get(step) != theirs[step])
 
 
 def _orders(tape: Tape, names: Sequence[str]) -> dict[int, list[str]]:

@@ -41,6 +41,7 @@ class Quantity:
         follows_draws: comparable only where every draw is handed on, though its events count.
         extra_component: where it sits that mine has more events; "": as always.
         is_computed: from taps alone, so that its rounding can be measured.
+        owner: the trained module whose optimiser shows it, so that mine needs no other tap; or "".
     """
 
     name: str
@@ -59,6 +60,7 @@ class Quantity:
     follows_draws: bool = False
     extra_component: str = ""
     is_computed: bool = True
+    owner: str = ""
 
     def spanning_under(self, hyperparameters: Mapping[str, Json]) -> tuple[str, ...]:
         """Return the fields of a minibatch's row that come from several stored rows."""
@@ -125,7 +127,8 @@ def _of_tap(row: TapRow, *, is_random: bool) -> Quantity:
 def _of_owners(owners: Iterable[str]) -> Iterator[Quantity]:
     for owner in owners:
         for suffix, component, stage in _OWNED:
-            yield Quantity(f"{owner}_{suffix}", component, stage, counts=suffix in COUNTED)
+            counts = suffix in COUNTED
+            yield Quantity(f"{owner}_{suffix}", component, stage, counts=counts, owner=owner)
 
 
 def _of_modules(card: Card, reference: Tape) -> Iterator[Quantity]:

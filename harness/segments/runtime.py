@@ -204,6 +204,11 @@ class Runtime:
             return False
         return not any(behind in self._counts for behind in row.drawn_from)
 
+    def gathers(self, name: str) -> bool:
+        """Return whether a quantity is a minibatch of stored rows."""
+        row = self._rows.get(name)
+        return row is not None and bool(row.gathers)
+
     def kept_after(self, name: str) -> str:
         """Return the tap after which what a quantity is made of is kept or forgotten, or "".
 

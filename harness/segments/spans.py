@@ -85,15 +85,24 @@ def _lines(name: str, runtime: Runtime) -> Lines:
     tracer = runtime.tracer
     if name in (RUN_LENGTH, RESETS):
         return tracer.around() if name == RUN_LENGTH else tracer.before(ENV_START)
-    if name.endswith("updates") or name == ROUNDS:
-        is_update = runtime.is_update
+    is_update = runtime.is_update
+    if name == ROUNDS:
+        return tracer.between(lambda before, after: is_update(before) != is_update(after))
+    if name.endswith("updates"):
         return tracer.between(
             lambda before, after: is_update(before) != is_update(after) or before == "step"
         )
     tap = _network_of(name)
     if tap:
         callers = [one for one, called in runtime.tape.callers.items() if tap in called]
-        return tracer.between(lambda _, after: after in callers and runtime.is_update(after))
+        is_input = name.endswith("inputs")
+        return tracer.between(
+            lambda before, after: (
+                (after in callers and is_update(after))
+                # What a network receives is made from the minibatch.
+                or (is_input and runtime.gathers(before))
+            )
+        )
     return _of_value(name, runtime)
 
 

@@ -173,3 +173,15 @@ def test_failing_step_with_an_agreeing_gradient_points_at_the_optimiser():
     rows = compare_tapes(mine, reference, quantities)
     said = "the gradient agrees: the optimiser's constants differ (eps 1e-05, reference 1e-08)"
     assert said in rows[1].hints
+
+
+def test_updates_that_never_happen_fail_where_the_optimisers_of_mine_are_seen():
+    updates = Quantity("q_updates", "update-schedule", "sample", counts=True, owner="q")
+    reference = tape(q_updates={(1, 0): 1, (2, 0): 2})
+    mine = tape(q={(0,): [0.0]}, pi_updates={(1, 0): 1}, update_rounds={(1, 0): 1})
+    (row,) = compare_tapes(mine, reference, [updates])
+    assert (row.status, row.missing, row.env_step) == ("failed", 2, 1)
+    # What it trains lies in no tapped module, so that this one may be among it.
+    elsewhere = tape(q={(0,): [0.0]}, updates={(1, 0): 1}, update_rounds={(1, 0): 1})
+    assert status(elsewhere, reference, updates) == {"q_updates": "unobserved"}
+    assert status(tape(q={(0,): [0.0]}), reference, updates) == {"q_updates": "unobserved"}

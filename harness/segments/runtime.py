@@ -33,7 +33,7 @@ from harness.segments.networks import NetworkWatch
 from harness.segments.optimisers import Optimisers
 from harness.segments.tape import Arrays, Event, Slot, Tape, put
 from harness.segments.values import arrays_of, hand_on
-from harness.segments.watches import watch_clips, watch_construction, watch_seeding
+from harness.segments.watching import watch_clips, watch_construction, watch_seeding
 from harness.side import Call
 from harness.spec.cards import card
 from harness.spec.cards.card import TapRow

@@ -1,4 +1,4 @@
-"""What is watched in a whole process while a side runs: constructions, seeds, clips."""
+"""What is noted while a side runs: where things are made, what is seeded, what is clipped."""
 
 # ruff: noqa: ANN401 - the edge to watched code, whose values are of any type
 

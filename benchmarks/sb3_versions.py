@@ -20,7 +20,10 @@ from harness.run.tapplaces import Locate, TapLine, map_lines
 from harness.spec.references import Reference, is_supported, references
 
 # Final releases on the package index in the supported range, oldest first.
-RELEASES = {"sb3": ("2.7.0", "2.7.1", "2.8.0", "2.9.0", "2.9.2")}
+RELEASES = {
+    "sb3": ("2.7.0", "2.7.1", "2.8.0", "2.9.0", "2.9.2"),
+    "sb3-contrib": ("2.7.0", "2.7.1", "2.8.0", "2.9.0", "2.9.2"),
+}
 FETCH_LIMIT_S = 300
 
 
@@ -38,6 +41,17 @@ def locate_in(folder: Path) -> Locate:
         path = folder.joinpath(*module.split("."))
         candidates = (path.with_suffix(".py"), path / "__init__.py")
         return next((file for file in candidates if file.is_file()), None)
+
+    return locate
+
+
+def locate_first_in(folder: Path) -> Locate:
+    """Return a function that finds what `folder` has there, and other packages as installed."""
+    fetched = locate_in(folder)
+
+    def locate(module: str) -> Path | None:
+        is_fetched = folder.joinpath(module.partition(".")[0]).exists()
+        return fetched(module) if is_fetched else locate_module(module)
 
     return locate
 
@@ -62,7 +76,7 @@ def check_release(reference: Reference, version: str) -> int:
         fetch(reference.distribution, version, Path(name))
         for algo, path in maps_of(reference):
             try:
-                lines = map_lines(path, locate_in(Path(name)))
+                lines = map_lines(path, locate_first_in(Path(name)))
             except UsageError as error:
                 n_wrong += 1
                 print(f"{version:<8}{algo:<6}does not fit: {error}")

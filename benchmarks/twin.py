@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--env", default="CartPole-v1")
     parser.add_argument("--env-steps", type=int, default=4096)
     asked = parser.parse_args(arguments)
-    reference = find_reference("sb3", algo=asked.algo)
+    reference = find_reference(None, algo=asked.algo)
     with tempfile.TemporaryDirectory() as folder:
         clean = _side(ROOT / f"my_impls/{asked.algo}.py")
         plan = _plan(asked.algo, asked.env, asked.env_steps)

@@ -17,6 +17,7 @@ from harness.errors import Interrupted, RunFailed, StoreError, TooFewSeeds
 from harness.plan.plan import runs_of_look
 from harness.records import Outcome, RunRecord
 from harness.spec.cards import algos, card
+from harness.spec.references import default_reference
 from tests.cli_driver import ask
 from tests.plan.plan_toys import side_of, spec_of
 
@@ -89,7 +90,7 @@ def test_list_counts_what_is_there_per_algorithm_and_level(capsys):
     rows = {cells[0]: cells for line in lines[1:] if (cells := line.split())}
     for algo in algos():
         taps = card(algo).taps
-        assert rows[algo][1:4] == ["sb3", str(len(taps)), "taps"]
+        assert rows[algo][1:4] == [default_reference(algo), str(len(taps)), "taps"]
         assert f"{sum(bool(tap.draws) for tap in taps)} sources" in " ".join(rows[algo])
 
 
@@ -117,7 +118,7 @@ def _complete(line):
         ("compare --algo d", ["ddpg", "dqn"]),
         ("compare --algo dqn --envs easy,CartP", ["easy,CartPole-v1"]),
         ("compare --budget st", ["standard"]),
-        ("compare --reference s", ["sb3"]),
+        ("compare --reference sb3", ["sb3", "sb3-contrib"]),
     ],
 )
 def test_completion_of_the_shell(line, found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stable_baselines3 import DDPG
 
-from baselines.sb3.off_policy import train
+from baselines.sb3.off_policy import arguments_of, train
 from harness.side import Call
 
 # Hyperparameters beside those of every off-policy algorithm, under the constructor's names.
@@ -17,4 +17,4 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that SB3's DDPG does not take.
     """
-    train(DDPG, call, passed_on=PASSED_ON)
+    train(DDPG, call, arguments_of(call, passed_on=PASSED_ON))

@@ -34,41 +34,40 @@ TRANSLATED = ("learning_rate", "train_freq", "net_arch", "activation_fn")
 NOISES = {"normal": NormalActionNoise, "ou": OrnsteinUhlenbeckActionNoise}
 
 
-def train(algorithm: type[OffPolicyAlgorithm], call: Call, *, passed_on: tuple[str, ...]) -> None:
-    """Train an algorithm once; no logging to disk, no progress bar, one environment per n_envs.
-
-    Args:
-        passed_on: hyperparameters of this algorithm alone that its constructor takes as they are.
-
-    Raises:
-        UnsupportedHyperparameter: a name that is neither in `passed_on` nor known here.
-    """
+def train(algorithm: type[OffPolicyAlgorithm], call: Call, arguments: dict[str, Any]) -> None:
+    """Train an algorithm once; no logging to disk, no progress bar, one environment per n_envs."""
     env = DummyVecEnv([call.make_env for _ in range(call.n_envs)])
-    arguments = arguments_of(call, passed_on=passed_on)
     if "action_noise" in arguments:
-        arguments["action_noise"] = noise_of(
-            arguments["action_noise"], shape=env.action_space.shape or ()
-        )
+        noise = noise_of(arguments["action_noise"], shape=env.action_space.shape or ())
+        arguments = {**arguments, "action_noise": noise}
     model = algorithm("MlpPolicy", env, seed=call.seed, device=call.device, **arguments)
     model.learn(total_timesteps=call.total_timesteps, log_interval=sys.maxsize)
     env.close()
 
 
-def arguments_of(call: Call, *, passed_on: tuple[str, ...]) -> dict[str, Any]:
-    """Return the call's hyperparameters as keyword arguments; the rest stay defaults."""
+def arguments_of(
+    call: Call, *, passed_on: tuple[str, ...], policy: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return the call's hyperparameters as keyword arguments; the rest stay defaults.
+
+    Args:
+        passed_on: those of this algorithm alone that its constructor takes as they are.
+        policy: those that the constructor of its policy takes as they are.
+
+    Raises:
+        UnsupportedHyperparameter: a name that is in neither of these nor known here.
+    """
     known = (*PASSED_ON, *passed_on)
-    hyperparameters: Mapping[str, Any] = call.only(*known, *TRANSLATED)
+    hyperparameters: Mapping[str, Any] = call.only(*known, *policy, *TRANSLATED)
     arguments = {name: hyperparameters[name] for name in known if name in hyperparameters}
     if "learning_rate" in hyperparameters:
         arguments["learning_rate"] = schedule_of("learning_rate", hyperparameters["learning_rate"])
     if "train_freq" in hyperparameters:
         arguments["train_freq"] = train_freq_of(hyperparameters["train_freq"])
-    policy: dict[str, Any] = {}
-    if "net_arch" in hyperparameters:
-        policy["net_arch"] = hyperparameters["net_arch"]
+    of_policy = {n: hyperparameters[n] for n in ("net_arch", *policy) if n in hyperparameters}
     if "activation_fn" in hyperparameters:
-        policy["activation_fn"] = activation_of(hyperparameters["activation_fn"])
-    return {**arguments, "policy_kwargs": policy}
+        of_policy["activation_fn"] = activation_of(hyperparameters["activation_fn"])
+    return {**arguments, "policy_kwargs": of_policy}
 
 
 def noise_of(value: str | None, *, shape: tuple[int, ...]) -> ActionNoise | None:

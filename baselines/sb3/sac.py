@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stable_baselines3 import SAC
 
-from baselines.sb3.off_policy import train
+from baselines.sb3.off_policy import arguments_of, train
 from harness.side import Call
 
 # Hyperparameters beside those of every off-policy algorithm, under the constructor's names.
@@ -21,4 +21,4 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that SB3's SAC does not take.
     """
-    train(SAC, call, passed_on=PASSED_ON)
+    train(SAC, call, arguments_of(call, passed_on=PASSED_ON))

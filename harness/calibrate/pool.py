@@ -22,6 +22,7 @@ from harness.plan.plan import plan_run
 from harness.records import ComparisonSpec, RunRecord, RunSpec, Trace
 from harness.run.executor import LocalExecutor
 from harness.run.limits import Limits
+from harness.spec.references import default_reference
 from harness.spec.resolve import resolve
 from harness.store.store import Store
 
@@ -45,7 +46,7 @@ def spec_of(
         mine: a side as attached; None is the reference itself.
     """
     asked = {"algo": algo, "envs": [cell.env for cell in cells], "budget": budget}
-    request = options.to_request({**asked, "mine": mine or "sb3"})
+    request = options.to_request({**asked, "mine": mine or default_reference(algo)})
     spec = resolve(request, identify=identify)
     lengths = {cell.env: cell.total_timesteps for cell in cells}
     return with_lengths(spec, lengths)

@@ -80,11 +80,10 @@ def _references() -> Iterator[str]:
     rows = []
     for reference in references().values():
         version = reference.installed_version
-        wanted = f"{reference.distribution}{reference.supported}"
-        state = f"installed: {version}" if version else f"missing: pip install '{wanted}'"
+        state = f"installed: {version}" if version else f"missing: {reference.pip}"
         if version and not is_supported(version, reference.supported):
-            state += f", not supported: pip install '{wanted}'"
-        rows.append([reference.name, wanted, state, ", ".join(reference.algos)])
+            state += f", not supported: pip install '{reference.wanted}'"
+        rows.append([reference.name, reference.wanted, state, ", ".join(reference.algos)])
     yield aligned(rows, indent="  ") if rows else "  none"
 
 

@@ -1,8 +1,10 @@
 """Registered references: folders of `baselines` with a reference.toml, read without import.
 
 The file holds `name`, `title`, `distribution` (on the package index), `supported` (a version range
-such as ">=2.7,<3") and, per algorithm, a table `[algos.dqn]` with `module`, `callable` and
-optionally `tap_map` (a TOML tap map beside the file).
+such as ">=2.7,<3"), optionally `extra` (of this project, which installs it) and `rank` (of several
+references that have an algorithm, the lowest is meant where none is named; 0 where it is left out)
+and, per algorithm, a table `[algos.dqn]` with `module`, `callable` and optionally `tap_map` (a TOML
+tap map beside the file).
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from pathlib import Path
 from harness.errors import MissingExtra, UnknownName, UsageError
 from harness.records import Json, SideSpec
 
-DEFAULT_REFERENCE = "sb3"
+# The distribution of this project, whose extras bring what a reference needs.
+PROJECT = "rl-parity"
 _BOUND = re.compile(r"(>=|<=|==|<|>)\s*([0-9][0-9.]*)")
 
 
@@ -31,6 +34,8 @@ class Reference:
         folder: of its reference.toml. distribution: name on the package index.
         supported: version range, for example ">=2.7,<3".
         algos: algorithm -> {module, callable, tap_map}.
+        extra: extra of this project that installs the distribution, or "".
+        rank: among references that have an algorithm; the lowest is the default.
     """
 
     name: str
@@ -39,6 +44,18 @@ class Reference:
     distribution: str
     supported: str
     algos: Mapping[str, Mapping[str, Json]]
+    extra: str = ""
+    rank: int = 0
+
+    @property
+    def wanted(self) -> str:
+        """The distribution with its range, as pip takes it."""
+        return f"{self.distribution}{self.supported}"
+
+    @property
+    def pip(self) -> str:
+        """The line that installs the distribution."""
+        return f"pip install '{f'{PROJECT}[{self.extra}]' if self.extra else self.wanted}'"
 
     @property
     def installed_version(self) -> str | None:
@@ -64,6 +81,25 @@ def reference_names() -> tuple[str, ...]:
     return tuple(references())
 
 
+def default_reference(algo: str) -> str:
+    """Return the name of the reference that is meant where none is named, installed or not.
+
+    Raises:
+        UsageError: no registered reference has the algorithm.
+
+    >>> default_reference("dqn")
+    'sb3'
+    """
+    by = [reference for reference in references().values() if algo in reference.algos]
+    if not by:
+        message = (
+            f"expected a reference that has {algo!r}, saw none among: {', '.join(references())}\n"
+            "Name a file: --reference path.py:callable"
+        )
+        raise UsageError(message)
+    return min(by, key=lambda reference: reference.rank).name
+
+
 def find_reference(name: str | None, *, algo: str) -> SideSpec:
     """Return the side of a registered reference; None is the default one.
 
@@ -71,7 +107,7 @@ def find_reference(name: str | None, *, algo: str) -> SideSpec:
         UnknownName: no such reference. MissingExtra: its library is not installed.
         UsageError: it has no such algorithm, or the installed version is not supported.
     """
-    asked = name or DEFAULT_REFERENCE
+    asked = name or default_reference(algo)
     if asked not in references():
         raise UnknownName(kind="reference", name=asked, valid=references(), where="--reference")
     reference = references()[asked]
@@ -118,17 +154,16 @@ def is_supported(version: str, supported: str) -> bool:
 
 def _supported_version(reference: Reference) -> str:
     version = reference.installed_version
-    wanted = f"{reference.distribution}{reference.supported}"
     if version is None:
         message = (
             f"reference {reference.name!r} needs {reference.distribution}, which is not installed\n"
-            f"Install it: pip install '{wanted}'"
+            f"Install it: {reference.pip}"
         )
         raise MissingExtra(message)
     if not is_supported(version, reference.supported):
         message = (
-            f"reference {reference.name!r}: expected {wanted}, found version {version}\n"
-            f"Install a supported one: pip install '{wanted}'"
+            f"reference {reference.name!r}: expected {reference.wanted}, found version {version}\n"
+            f"Install a supported one: pip install '{reference.wanted}'"
         )
         raise UsageError(message)
     return version
@@ -148,4 +183,6 @@ def _read(file: Path) -> Reference:
         distribution=table["distribution"],
         supported=table["supported"],
         algos=table["algos"],
+        extra=table.get("extra", ""),
+        rank=table.get("rank", 0),
     )

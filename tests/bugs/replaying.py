@@ -27,7 +27,7 @@ def asked(algo, *, reference=None):
     """Return the reference of an algorithm, with everything that playing it needs set up."""
     torch.set_num_threads(1)
     register_ids()
-    return reference or find_reference("sb3", algo=algo)
+    return reference or find_reference(None, algo=algo)
 
 
 def result_of(algo, mine, *, chosen=None):

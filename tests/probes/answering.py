@@ -26,7 +26,7 @@ def side_of(path):
 
 
 def reference_of(algo):
-    return find_reference("sb3", algo=algo)
+    return find_reference(None, algo=algo)
 
 
 def planned(algo, side, env_id, *, seed=0, budget="standard"):

@@ -111,7 +111,7 @@ def recorded(algo, name):
     """Record the reference in one scenario."""
     scenario = next(one for one in scenarios()[algo] if one.name == name)
     policy = Policy(perturbed=scenario.perturbed, reward_scale=scenario.reward_scale)
-    return play(find_reference("sb3", algo=algo), scenario.call(), policy=policy).tape
+    return play(find_reference(None, algo=algo), scenario.call(), policy=policy).tape
 
 
 def rows_of(file, algo, name):

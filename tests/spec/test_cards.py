@@ -16,7 +16,7 @@ from harness.spec.cards import algos, card
 # policy's optimiser is the algorithm's own choice where no argument of the policy names another.
 _DEFAULTS = """
 import gymnasium, inspect, json, torch
-from stable_baselines3 import {algo} as Algo
+from {library} import {algo} as Algo
 
 policy = Algo.policy_aliases["MlpPolicy"]
 signatures = [inspect.signature(one.__init__).parameters for one in (policy, Algo)]
@@ -32,27 +32,24 @@ built = [
 assert all(widths == built[0] for widths in built)
 print(json.dumps({{**defaults, "net_arch": built[0][:2]}}))
 """
-# Algorithm -> an environment for it, and where its hidden layers are.
+_ACTOR_CRITIC = ["model.policy.mlp_extractor.policy_net", "model.policy.mlp_extractor.value_net"]
+# Algorithm -> library and class, an environment for it, and where its hidden layers are.
 BUILT = {
-    "a2c": (
-        "CartPole-v1",
-        ["model.policy.mlp_extractor.policy_net", "model.policy.mlp_extractor.value_net"],
-    ),
-    "dqn": ("CartPole-v1", ["model.q_net"]),
-    "ppo": (
-        "CartPole-v1",
-        ["model.policy.mlp_extractor.policy_net", "model.policy.mlp_extractor.value_net"],
-    ),
-    "sac": ("Pendulum-v1", ["model.actor.latent_pi"]),
-    "td3": ("Pendulum-v1", ["model.actor.mu"]),
-    "ddpg": ("Pendulum-v1", ["model.actor.mu"]),
+    "a2c": ("stable_baselines3", "A2C", "CartPole-v1", _ACTOR_CRITIC),
+    "ddpg": ("stable_baselines3", "DDPG", "Pendulum-v1", ["model.actor.mu"]),
+    "dqn": ("stable_baselines3", "DQN", "CartPole-v1", ["model.q_net"]),
+    "ppo": ("stable_baselines3", "PPO", "CartPole-v1", _ACTOR_CRITIC),
+    "qrdqn": ("sb3_contrib", "QRDQN", "CartPole-v1", ["model.quantile_net"]),
+    "sac": ("stable_baselines3", "SAC", "Pendulum-v1", ["model.actor.latent_pi"]),
+    "td3": ("stable_baselines3", "TD3", "Pendulum-v1", ["model.actor.mu"]),
 }
 
 
 @pytest.mark.parametrize("algo", algos())
-def test_defaults_are_those_of_the_installed_sb3(algo):
-    env_id, networks = BUILT[algo]
-    script = _DEFAULTS.format(algo=algo.upper(), env_id=env_id, networks=networks)
+def test_defaults_are_those_of_the_installed_library(algo):
+    library, name, env_id, networks = BUILT[algo]
+    pytest.importorskip(library)
+    script = _DEFAULTS.format(library=library, algo=name, env_id=env_id, networks=networks)
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -1,3 +1,4 @@
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -5,8 +6,10 @@ import pytest
 from harness.errors import MissingExtra, UnknownName, UsageError
 from harness.modules import locate_module
 from harness.spec import references as registered
-from harness.spec.references import Reference, find_reference, is_supported
+from harness.spec.references import Reference, find_reference, is_supported, references
 from harness.spec.sides import find_side, implementations, with_taps
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -181,10 +184,39 @@ def test_find_reference_without_the_algorithm_lists_what_it_has(monkeypatch, tmp
         find_reference("toy", algo="ppo")
 
 
-def test_find_reference_unknown_default_is_named(monkeypatch):
+def test_find_reference_of_a_project_extra_names_the_extra(monkeypatch, tmp_path):
+    _register(monkeypatch, tmp_path, distribution="no-such-library", extra="toys")
+    with pytest.raises(MissingExtra, match=r"Install it: pip install 'rl-parity\[toys\]'"):
+        find_reference("toy", algo="dqn")
+
+
+def test_find_reference_without_a_name_takes_the_lowest_rank_that_has_the_algorithm(
+    monkeypatch, tmp_path
+):
+    shared = {"title": "", "folder": tmp_path, "distribution": "numpy", "supported": ""}
+    rows = [("a", 2, ("dqn", "new")), ("b", 0, ("dqn",)), ("c", 1, ("new",))]
+    found = {
+        name: Reference(name, algos={algo: {"module": name} for algo in algos}, rank=rank, **shared)
+        for name, rank, algos in rows
+    }
+    monkeypatch.setattr(registered, "references", lambda: found)
+    assert find_reference(None, algo="dqn").name == "b"
+    assert find_reference(None, algo="new").name == "c"
+    assert find_reference("a", algo="new").name == "a"
+
+
+def test_find_reference_of_an_algorithm_that_none_has_says_so(monkeypatch):
     monkeypatch.setattr(registered, "references", dict)
-    with pytest.raises(UnknownName, match=r"unknown reference 'sb3'"):
+    with pytest.raises(UsageError, match=r"expected a reference that has 'dqn', saw none among"):
         find_reference(None, algo="dqn")
+
+
+@pytest.mark.parametrize("reference", references().values(), ids=references())
+def test_extra_of_a_reference_installs_its_library(reference):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    offered = project["optional-dependencies"]
+    lines = offered[reference.extra] if reference.extra else project["dependencies"]
+    assert reference.wanted in lines
 
 
 def test_with_taps_puts_another_map_in_and_none_keeps_the_own(tmp_path):

@@ -1,0 +1,1 @@
+"""sb3-contrib as a reference: adapters and tap maps of its algorithms."""

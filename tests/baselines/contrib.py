@@ -1,0 +1,67 @@
+"""What the tests of sb3-contrib's algorithms share: their sides, and calls that expose."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.records import SideSpec
+from harness.side import Call
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "baselines/contrib"
+WHY = "the reference is pip install 'rl-parity[contrib]'"
+
+
+@dataclass(frozen=True)
+class Exposing:
+    """An algorithm's short run. `hyperparameters`: none is a default, and periods are co-prime."""
+
+    algo: str
+    env_id: str
+    total_timesteps: int
+    hyperparameters: dict
+
+    @property
+    def tap_map(self):
+        return FOLDER / f"{self.algo}.toml"
+
+    @property
+    def reference(self):
+        module = f"baselines.contrib.{self.algo}"
+        tap_map = str(self.tap_map) if self.tap_map.exists() else None
+        return SideSpec("sb3-contrib", None, module, "side", tap_map, "")
+
+    @property
+    def mine(self):
+        file = ROOT / f"my_impls/{self.algo}.py"
+        return SideSpec(f"my_impls/{self.algo}.py:side", str(file), None, "side", None, "")
+
+    def call(self, *, n_envs=1, **changes):
+        hyperparameters = {**self.hyperparameters, **changes}
+        return Call(self.algo, self.env_id, 3, self.total_timesteps, n_envs, hyperparameters)
+
+
+QRDQN = Exposing(
+    "qrdqn",
+    "probes/Exposing-v0",
+    160,
+    {
+        "learning_rate": "lin_0.01",
+        "buffer_size": 100,
+        "learning_starts": 51,  # a whole number of rounds: the first update is a round later
+        "batch_size": 16,
+        "tau": 0.3,
+        "gamma": 0.93,
+        "train_freq": 3,
+        "gradient_steps": 2,
+        "n_steps": 2,
+        "target_update_interval": 7,
+        "exploration_fraction": 0.6,
+        "exploration_initial_eps": 0.9,
+        "exploration_final_eps": 0.08,
+        "max_grad_norm": 0.41,
+        "n_quantiles": 7,
+        "net_arch": [12, 10],
+    },
+)
+TAPPED = {one.algo: one for one in (QRDQN,)}
+EVERY = {**TAPPED}

@@ -1,0 +1,81 @@
+"""Algorithms of sb3-contrib as sides: names translated, taps where they belong."""
+
+import importlib
+import tomllib
+
+import pytest
+
+pytest.importorskip("sb3_contrib", reason="the reference is pip install 'rl-parity[contrib]'")
+
+from harness.probes.registry import register
+from harness.run.load import load_side
+from harness.run.observe import Observation
+from harness.side import UnsupportedHyperparameter
+from harness.spec.cards import card
+from harness.spec.cards.names import is_hooked
+from tests.baselines.contrib import EVERY, FOLDER, TAPPED
+from tests.baselines.test_sb3_dqn import final_weights
+from tests.baselines.test_sb3_sac import without_tap_map
+from tests.my_impls.handing_on import record
+from tests.run.observing import MemoryWriter, a_run
+
+BY_ALGO = pytest.mark.parametrize("one", EVERY.values(), ids=EVERY)
+BY_TAPPED = pytest.mark.parametrize("one", TAPPED.values(), ids=TAPPED)
+
+register()
+
+
+def module_of(one):
+    return importlib.import_module(one.reference.module)
+
+
+@BY_TAPPED
+def test_training_with_the_tap_map_and_without_ends_in_the_same_bits(one):
+    with without_tap_map(one.tap_map):
+        untapped = final_weights(lambda: module_of(one).side(one.call()))
+    run = a_run(one.total_timesteps, taps=card(one.algo).tap_clocks, env_id=one.env_id)
+    with Observation(run, MemoryWriter()) as observation:
+        load_side(one.reference)(one.call())
+    assert observation.facts()["final_weights_sha256"] == untapped
+    assert observation.unobserved_reason() is None
+
+
+@BY_TAPPED
+def test_every_tap_of_the_card_fires_with_its_fields(one):
+    tape = record(load_side(one.reference), one.call())
+    rows = {row.name: row for row in card(one.algo).taps if not is_hooked(row.name)}
+    assert {name for name in rows.keys() - tape.names if not rows[name].is_optional} == set()
+    assert tape.names <= set(rows)
+    for name in tape.names:
+        first = tape.of(name)[0]
+        if rows[name].fields:
+            assert {*first} == set(rows[name].fields)
+        elif rows[name].shape != "module":
+            assert {*first} == {""}
+
+
+@BY_ALGO
+def test_every_hyperparameter_of_the_card_is_taken(one):
+    call = one.call(**card(one.algo).defaults)
+    assert module_of(one).arguments_of(call)
+
+
+@BY_ALGO
+def test_hyperparameter_outside_the_card_is_refused(one):
+    with pytest.raises(UnsupportedHyperparameter, match="momentum=1 cannot be expressed"):
+        module_of(one).arguments_of(one.call(momentum=1))
+
+
+def test_hyperparameters_of_qrdqn_reach_algorithm_and_policy():
+    arguments = module_of(EVERY["qrdqn"]).arguments_of(EVERY["qrdqn"].call())
+    assert arguments["policy_kwargs"] == {"net_arch": [12, 10], "n_quantiles": 7}
+    assert arguments["max_grad_norm"] == 0.41
+    assert arguments["learning_rate"](0.5) == 0.005
+
+
+def test_reference_names_a_module_for_each_algorithm_and_maps_that_exist():
+    algos = tomllib.loads((FOLDER / "reference.toml").read_text())["algos"]
+    assert set(algos) == set(EVERY)
+    for algo, row in algos.items():
+        assert row["module"] == EVERY[algo].reference.module
+        assert (row.get("tap_map") is not None) == (algo in TAPPED)

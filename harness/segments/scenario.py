@@ -1,4 +1,10 @@
-"""A scenario as data: what is called, and what is perturbed."""
+"""A scenario as data: what is called, and what is perturbed.
+
+`scenarios/<algorithm>.toml` holds those of one algorithm: short runs made to expose, in
+environments that end in both ways, with hyperparameters that are no library's default and share no
+factors, so that a wrong constant, counter or nesting shows. Mine and the reference receive them
+under SB3's names. A quantity counts as passed when no scenario fails it and one exercises it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,7 @@ from harness.side import Call
 from harness.spec.cards import card
 from harness.spec.cards.card import idle
 
-SCENARIOS = Path(__file__).with_name("scenarios.toml")
+FOLDER = Path(__file__).with_name("scenarios")
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,12 @@ class Scenario:
 @cache
 def scenarios() -> Mapping[str, tuple[Scenario, ...]]:
     """Return algorithm -> its scenarios, the one that says most first."""
-    table = tomllib.loads(SCENARIOS.read_text(encoding="utf-8"))
-    return {algo: tuple(_scenario(algo, row) for row in rows) for algo, rows in table.items()}
+    return {file.stem: _read(file) for file in sorted(FOLDER.glob("*.toml"))}
+
+
+def _read(file: Path) -> tuple[Scenario, ...]:
+    rows = tomllib.loads(file.read_text(encoding="utf-8"))["scenarios"]
+    return tuple(_scenario(file.stem, row) for row in rows)
 
 
 def _scenario(algo: str, row: Mapping[str, Json]) -> Scenario:

@@ -63,5 +63,28 @@ QRDQN = Exposing(
         "net_arch": [12, 10],
     },
 )
-TAPPED = {one.algo: one for one in (QRDQN,)}
+TQC = Exposing(
+    "tqc",
+    "probes/ExposingBox-v0",
+    120,
+    {
+        "learning_rate": "lin_0.004",
+        "buffer_size": 90,
+        "learning_starts": 51,
+        "batch_size": 16,
+        "tau": 0.3,
+        "gamma": 0.93,
+        "train_freq": 3,
+        "gradient_steps": 5,
+        "n_steps": 2,
+        "ent_coef": "auto_0.4",
+        "target_update_interval": 2,
+        "target_entropy": -1.3,
+        "top_quantiles_to_drop_per_net": 1,
+        "n_quantiles": 5,
+        "n_critics": 3,
+        "net_arch": {"pi": [16, 12], "qf": [10]},
+    },
+)
+TAPPED = {one.algo: one for one in (QRDQN, TQC)}
 EVERY = {**TAPPED}

@@ -73,6 +73,14 @@ def test_hyperparameters_of_qrdqn_reach_algorithm_and_policy():
     assert arguments["learning_rate"](0.5) == 0.005
 
 
+def test_hyperparameters_of_tqc_reach_algorithm_and_policy():
+    arguments = module_of(EVERY["tqc"]).arguments_of(EVERY["tqc"].call())
+    of_policy = {"n_quantiles": 5, "n_critics": 3, "net_arch": {"pi": [16, 12], "qf": [10]}}
+    assert arguments["policy_kwargs"] == of_policy
+    assert arguments["top_quantiles_to_drop_per_net"] == 1
+    assert arguments["ent_coef"] == "auto_0.4"
+
+
 def test_reference_names_a_module_for_each_algorithm_and_maps_that_exist():
     algos = tomllib.loads((FOLDER / "reference.toml").read_text())["algos"]
     assert set(algos) == set(EVERY)

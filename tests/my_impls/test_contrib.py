@@ -28,6 +28,10 @@ FREE_FACTS = {
 # Algorithm -> changes of its exposing call, of which each is run.
 CHANGES = {
     "qrdqn": ({}, {"n_steps": 1, "max_grad_norm": None, "gradient_steps": -1, "n_quantiles": 1}),
+    "tqc": (
+        {},
+        {"ent_coef": 0.2, "n_steps": 1, "top_quantiles_to_drop_per_net": 0, "n_critics": 1},
+    ),
 }
 RUNS = [
     pytest.param(TAPPED[algo], changes, id=f"{algo}-{k}")

@@ -70,9 +70,10 @@ bench-judge: $(VENV)/.installed-test
 bench-twin: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.twin $(ARGS_BENCH)
 
-## Every planted mistake through the segment test; rewrites docs/localisation.md, goes on if ended.
+## Every planted mistake, pairs of them, the reference against itself: docs/localisation.md; goes on
+## if ended.
 bench-bugs: $(VENV)/.installed-test
-	$(BIN)/python -m benchmarks.bugs --pairs --aa --verbose $(ARGS_BENCH)
+	$(BIN)/compare calibrate detection pairs false-alarms-segments page --jobs 2 $(ARGS_BENCH)
 
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.soak $(ARGS_BENCH)

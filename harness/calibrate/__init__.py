@@ -13,6 +13,7 @@ STAGE_NAMES = (
     "power",
     "practice",
     "detection",
+    "pairs",
     "untapped",
     "road",
 )

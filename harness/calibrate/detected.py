@@ -12,6 +12,8 @@ from harness.calibrate.rates import rate
 
 # Beginning of the ids of mistakes that were planted after the search was built.
 FRESH = "gen-"
+# Of why a copy was refused, so many characters are kept per row.
+MAX_REASON = 160
 
 
 def summary(records: Sequence[Record]) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
         "missed": [_short(one) for one in bugs if one["verdict"] != "diverged"],
         "misplaced": [_short(one) for one in found if not one["is_first"]],
         "outside": [_short(one) for one in found if not one["is_inside"]],
+        "rows": [_listed(one) for one in records],
     }
 
 
@@ -94,6 +97,13 @@ def _group(bugs: Sequence[Record]) -> dict[str, Any]:
 
 def _median(records: Sequence[Record], name: str) -> float | None:
     return median(one[name] for one in records) if records else None
+
+
+def _listed(one: Record) -> dict[str, Any]:
+    kept = ("name", "title", "kind", "components", "level", "component", "quantity", "n_lines")
+    claims = {name: one[name] for name in ("is_first", "is_among", "is_inside")}
+    reason = "" if one["level"] else one["reason"][:MAX_REASON]
+    return {**{name: one[name] for name in kept}, **claims, "reason": reason}
 
 
 def _short(one: Record) -> dict[str, Any]:

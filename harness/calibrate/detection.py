@@ -11,7 +11,6 @@ import resource
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -113,14 +112,17 @@ def followed(work: Path, row: Planted, budget: str, depth: Depth, is_untapped: b
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         file = row.plant(Path(folder), strip=is_untapped)
         try:
-            # A road is timed, so everything is asked as for a user; else the reference is kept.
-            with reference_recorded_once() if depth == "ahead" else nullcontext():
+            if depth == "ahead":
+                asked = ask_ahead(work, row, file, budget)
+            else:
+                # A road is timed, so everything is asked as for a user.
                 asked = _ask(work, _spec(row, file, budget), depth)
         except CompareError as error:
             asked = Asked(verdict="invalid", reason=str(error))
     return {
         "name": row.name,
         "id": row.id,
+        "title": row.title,
         "algo": row.algo,
         "file": row.file.name if row.copies == "file" else f"{row.file.parent.name}/",
         "kind": row.kind,
@@ -131,6 +133,16 @@ def followed(work: Path, row: Planted, budget: str, depth: Depth, is_untapped: b
         "code": code_version(*SEARCHING),
         **_said(asked, row),
     }
+
+
+def ask_ahead(work: Path, row: Planted, file: Path, budget: str) -> Asked:
+    """Return what facts, segments and draws say of a planted copy; the reference is kept.
+
+    Raises:
+        CompareError: the copy cannot be attached.
+    """
+    with reference_recorded_once():
+        return _ask(work, _spec(row, file, budget), "ahead")
 
 
 def _spec(row: Planted, file: Path, budget: str) -> ComparisonSpec:

@@ -1,4 +1,4 @@
-"""docs/calibration.md, from the JSON files of the stages alone."""
+"""docs/calibration.md and, beside it, localisation.md, from the JSON files of the stages alone."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.calibrate import STAGE_NAMES, page_found
+from harness.calibrate import STAGE_NAMES, page_found, page_rows
 from harness.calibrate.figures import figures_of
 from harness.calibrate.page_words import WORDS, section, shown, table
 from harness.files import write_atomic
 
 Found = Mapping[str, Any]
+# The page of every planted mistake.
+ROWS = "localisation.md"
 
 
 def write_page(results: Path, docs: Path) -> None:
-    """Write the page and its pictures beside it, from what is measured so far."""
+    """Write the page, the one of every row and the pictures beside it, of what is measured."""
     found = {name: _read(results / f"{name}.json") for name in STAGE_NAMES}
     docs.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(docs, page(found).encode())
+    rows = page_rows.page(found)
+    if rows:
+        write_atomic(docs.with_name(ROWS), rows.encode())
     images = docs.parent / "images"
     for name, content in figures_of(found).items():
         images.mkdir(exist_ok=True)
@@ -56,6 +61,8 @@ def _headlines(found: Mapping[str, Found]) -> str:
         rows.append(("planted mistakes found before any training", shown(detection["detected"])))
         rows.append(("component right in the first finding", shown(detection["first"])))
         rows.append(("changed line inside the lines named", shown(detection["inside"])))
+    if found["pairs"]:
+        rows.append(("of two mistakes at once, both named", shown(found["pairs"]["both"])))
     fewer = page_found.fewer_steps(found)
     if fewer:
         rows.append(("env steps of 10-seed training / env steps to the finding, median", fewer))
@@ -69,7 +76,10 @@ def _alarms(found: Mapping[str, Found]) -> Sequence[str]:
     levels = [(level, shown(rate)) for level, rate in alarms["levels"].items()]
     if segments:
         levels += [
-            ("segments (the reference replayed against itself)", shown(segments["segment"])),
+            (
+                "segments (the reference replayed against itself, nudged)",
+                shown(segments["segment"]),
+            ),
             ("draws", shown(segments["draw"])),
         ]
     groups = [(name, shown(rate), str(rate["parity"])) for name, rate in alarms["groups"].items()]

@@ -34,12 +34,14 @@ class Plan:
     Attributes:
         scale: share of the trials of the table that are made.
         seeds: pool runs per cell. sections: the table, section by section.
+        algos: to which all is narrowed; (): every one.
     """
 
     cells: tuple[Cell, ...]
     seeds: int
     scale: float
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    algos: tuple[str, ...] = ()
 
     def trials(self, section: str, name: str = "trials") -> int:
         """Return how many trials a section asks for, scaled, at least one."""
@@ -64,4 +66,4 @@ def load_plan(file: Path = PLAN, *, algos: tuple[str, ...] = (), scale: float = 
         raise UsageError(message) from error
     sections = {name: rows for name, rows in table.items() if name != "pool"}
     chosen = tuple(cell for cell in cells if not algos or cell.algo in algos)
-    return Plan(chosen, seeds, scale, sections)
+    return Plan(chosen, seeds, scale, sections, algos)

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import Any
 from unittest import mock
@@ -28,6 +29,7 @@ from harness.segments import child
 from harness.segments.join import joined
 from harness.segments.play import Played, play
 from harness.segments.scenario import Scenario, scenarios
+from harness.side import Call
 from harness.spec.environments import register_ids
 
 # CPU time of one copy in one scenario, far above what any takes, seconds.
@@ -74,11 +76,18 @@ def answer_of(
     scenario: Scenario, mine: SideSpec, reference: SideSpec, *, fallback: Mapping[str, Json]
 ) -> dict[str, Any]:
     """Return what one scenario says of mine, as its child process would."""
+    with _kept_plays(reference):
+        return _answer(scenario, mine, reference, fallback=fallback)
+
+
+def _answer(
+    scenario: Scenario, mine: SideSpec, reference: SideSpec, *, fallback: Mapping[str, Json]
+) -> dict[str, Any]:
     torch.set_num_threads(1)
     register_ids()
     sides = child.Sides(mine, reference, child.policy_of(scenario))
     try:
-        with _kept_plays(reference), _time_limit():
+        with _time_limit():
             found = child.run_scenario(scenario, sides, fallback=fallback)
     except TimeoutError:
         found = {"failure": f"it did not end within {TIME_LIMIT_S:,.0f} s"}
@@ -86,12 +95,19 @@ def answer_of(
 
 
 def reference_again(algo: str, reference: SideSpec, *, seed: int) -> SegmentsResult:
-    """Return the reference as both sides, in scenarios under seeds of their own."""
-    _KEPT.clear()
+    """Return the reference against itself nudged, in scenarios under seeds of their own."""
     rows = [replace(one, seed=1_000 * seed + one.seed) for one in scenarios()[algo]]
-    answers = [answer_of(one, reference, reference, fallback={}) for one in rows]
-    _KEPT.clear()
+    with mock.patch.object(child, "play", partial(_followers_nudged, seed)):
+        answers = [_answer(one, reference, reference, fallback={}) for one in rows]
     return joined(algo, rows, answers)
+
+
+def _followers_nudged(seed: int, side: SideSpec, call: Call, **how: Any) -> Played:  # noqa: ANN401
+    """Play; one that follows a tape in the precision of training is moved by rounding."""
+    policy = how["policy"]
+    if how.get("reference") is not None and not policy.is_wide:
+        how["policy"] = replace(policy, nudge_seed=seed)
+    return play(side, call, **how)
 
 
 @contextmanager

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.calibrate import alarms, detected, detection, parity, power, practice, segment_alarms
+from harness.calibrate import (
+    alarms,
+    detected,
+    detection,
+    pairs,
+    parity,
+    power,
+    practice,
+    segment_alarms,
+)
 from harness.calibrate.bugs import Planted, interleaved, sampled
 from harness.calibrate.ledger import Ledger, Record, Task
 from harness.calibrate.shared import JUDGING, SEARCHING, Work, code_version, counted
@@ -36,6 +45,14 @@ def _sample(at: Work, rows: Sequence[Planted], name: str) -> list[Planted]:
     return sampled(rows, at.plan.trials("detection", name))
 
 
+def _each_alone(at: Work, rows: Sequence[Planted]) -> list[Task]:
+    return detection.tasks(at, interleaved(rows), depth="ahead")
+
+
+def _ledger(at: Work, name: str) -> Ledger:
+    return Ledger(at.work / "answers" / f"{name}.jsonl")
+
+
 STAGES: dict[str, Stage] = {
     "false-alarms": Stage(lambda at, _rows: alarms.tasks(at), alarms.summary, JUDGING),
     "false-alarms-segments": Stage(
@@ -49,8 +66,16 @@ STAGES: dict[str, Stage] = {
         JUDGING,
     ),
     "detection": Stage(
-        lambda at, rows: detection.tasks(at, interleaved(rows), depth="ahead"),
+        lambda at, rows: _each_alone(at, rows),
         detected.summary,
+        SEARCHING,
+        needs_bugs=True,
+    ),
+    "pairs": Stage(
+        lambda at, rows: pairs.tasks(
+            at, rows, _ledger(at, "detection").answers(_each_alone(at, rows))
+        ),
+        pairs.summary,
         SEARCHING,
         needs_bugs=True,
     ),
@@ -87,7 +112,7 @@ def perform(at: Work, name: str, rows: Sequence[Planted], *, is_fresh: bool) -> 
     if not tasks:
         at.say(f"{name}: nothing can be asked yet")
         return
-    ledger = Ledger(at.work / "answers" / f"{name}.jsonl")
+    ledger = _ledger(at, name)
     missing = ledger.missing(tasks, code=code_version(*stage.parts) if is_fresh else "")
     ledger.fill(
         missing, jobs=at.jobs, say=lambda line: at.say(f"{name}: {line}"), is_over=at.is_over

@@ -10,8 +10,13 @@ from dataclasses import asdict, replace
 from functools import cache, cached_property
 from pathlib import Path
 
+import torch
+
+from harness.calibrate.detection import lines_of
+from harness.calibrate.recorded import answer_of
 from harness.codec import to_plain
 from harness.localise.replayed import from_segments
+from harness.records import SideSpec
 from harness.segments.child import AGAIN_SEED, MINE_SEED, policy_of
 from harness.segments.compare import Limits, compare_tapes
 from harness.segments.drawing import Tapes, differing_repeats, draw_records
@@ -22,12 +27,31 @@ from harness.segments.quantities import quantities_of
 from harness.segments.scenario import scenarios
 from harness.segments.spans import places_of_draws, spanned
 from harness.spec.cards import card
+from harness.spec.environments import register_ids
+from harness.spec.references import find_reference
 from harness.stats.draws import draw_tests
 from tests.bugs.catalogue import ROOT, changed_lines, clean_source, planted
-from tests.bugs.replaying import asked, lines_of, side_of
 
 # Seeds over which initial weights are compared.
 WEIGHT_SEEDS = 3
+
+
+def side_of(file):
+    return SideSpec(f"{Path(file).name}:side", str(file), None, "side", None, "")
+
+
+def asked(algo):
+    """Return the reference of an algorithm, with everything that playing it needs set up."""
+    torch.set_num_threads(1)
+    register_ids()
+    return find_reference(None, algo=algo)
+
+
+def result_of(algo, mine, *, chosen=None):
+    """Return the joined result of all scenarios, or of the named ones."""
+    reference = asked(algo)
+    rows = [one for one in scenarios()[algo] if chosen is None or one.name in chosen]
+    return joined(algo, rows, [answer_of(one, mine, reference, fallback={}) for one in rows])
 
 
 class Recorded:

@@ -13,7 +13,7 @@ from tests.cli_driver import ask
         (("page", "--scale", "0"), "--scale 0.0 and --jobs 1: expected more than 0"),
         (("page", "--plan", "none.toml"), "--plan none.toml: expected [pool] with `seeds`"),
         (("page", "--bugs", "none"), "none holds no TOML file of planted mistakes"),
-        (("page", "--algo", "dqm"), "did you mean 'dqn'?"),
+        (("page", "--algo", "dqm"), "did you mean 'dqn'"),
     ],
 )
 def test_mistake_is_answered_in_words(words, said, capsys, tmp_path):

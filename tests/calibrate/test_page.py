@@ -1,14 +1,16 @@
 """The page says what was measured, and of what is missing nothing."""
 
-from harness.calibrate import STAGE_NAMES, detected
+from harness.calibrate import STAGE_NAMES, detected, page_rows
 from harness.calibrate.detection import lines_of
 from harness.calibrate.page import page
 from harness.calibrate.page_words import table
+from harness.calibrate.rates import rate
 from harness.calibrate.stages import STAGES
 
 ROW = {
     "name": "dqn/one",
     "id": "one",
+    "title": "a mistake",
     "algo": "dqn",
     "file": "dqn.py",
     "kind": "bug",
@@ -36,8 +38,8 @@ STATE = {"command": "compare calibrate detection", "day": "2027-01-01", "asked":
 
 def rows():
     missed = {**ROW, "name": "dqn/two", "id": "two", "severity": "slower"}
-    missed |= {"verdict": "inconclusive", "levels": {"fact": False, "segment": False}}
-    benign = {**ROW, "name": "dqn/three", "kind": "benign", "verdict": "inconclusive"}
+    missed |= {"verdict": "inconclusive", "levels": {"fact": False, "segment": False}, "level": ""}
+    benign = {**missed, "name": "dqn/three", "kind": "benign"}
     return [ROW, missed, benign]
 
 
@@ -61,6 +63,20 @@ def test_page_shows_what_is_measured_and_leaves_out_the_rest():
     assert "- dqn/two (slower, loss): inconclusive" in text
     assert "## False alarms" not in text
     assert "50.0 % (1 of 2; 1.3 to 98.7 %)" in text
+
+
+def test_page_of_rows_names_every_change_and_what_was_said_first():
+    found = {name: {} for name in STAGE_NAMES}
+    assert page_rows.page(found) == ""
+    found["detection"] = {**STATE, "code_versions": {"c": 3}, **detected.summary(rows())}
+    lacking = [{"with": ["dqn/one"], "name": "dqn/two", "reason": ""}]
+    found["pairs"] = {**STATE, "code_versions": {"c": 3}}
+    found["pairs"] |= {"both": vars(rate(1, 2)), "lacking": lacking}
+    text = page_rows.page(found)
+    assert "| dqn/one: a mistake | loss | loss: loss | segment | right | yes | 4 |" in text
+    assert "| dqn/two: a mistake | loss | nothing | - | - | - | 4 |" in text
+    assert "| dqn/three: a mistake | nothing |" in text
+    assert "- dqn/one with dqn/two: the latter is not named" in text
 
 
 def test_page_says_when_answers_are_missing_or_of_several_versions():

@@ -15,7 +15,7 @@ from harness.segments.scenario import scenarios
 from harness.segments.tape import Event, Tape
 from harness.spec.cards import card
 from tests.bugs.catalogue import clean_source
-from tests.bugs.replaying import asked, side_of
+from tests.bugs.recorded import asked, side_of
 
 CARD = card("td3")
 ROWS = {row.name: row for row in CARD.taps}

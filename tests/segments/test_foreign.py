@@ -9,7 +9,7 @@ import pytest
 
 from harness.localise.replayed import from_segments
 from harness.segments.scenario import scenarios
-from tests.bugs.replaying import lines_of, result_of, side_of
+from tests.bugs.recorded import lines_of, result_of, side_of
 from tests.foreign.planting import FOLDER, planted
 
 # Algorithm, file, the scenario of the quick form, the least number of quantities that pass in it:

@@ -40,19 +40,21 @@ def arguments_of(
     call: Call,
     *,
     passed_on: tuple[str, ...],
+    common: tuple[str, ...] = PASSED_ON,
     schedules: tuple[str, ...] = (),
     own: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Return the call's hyperparameters as keyword arguments; the rest stay defaults.
 
     Args:
-        passed_on, schedules: those of this algorithm alone, beside PASSED_ON and SCHEDULES.
+        passed_on, schedules: those of this algorithm alone, beside `common` and SCHEDULES.
+        common: those of most algorithms that its constructor has too.
         own: those that the algorithm's file translates itself; they are left out.
 
     Raises:
         UnsupportedHyperparameter: a name that is none of these nor in POLICY.
     """
-    as_they_are, scheduled = (*PASSED_ON, *passed_on), (*SCHEDULES, *schedules)
+    as_they_are, scheduled = (*common, *passed_on), (*SCHEDULES, *schedules)
     hyperparameters: Mapping[str, Any] = call.only(*as_they_are, *scheduled, *POLICY, *own)
     arguments = {name: hyperparameters[name] for name in as_they_are if name in hyperparameters}
     for name in scheduled:

@@ -277,7 +277,8 @@ class Runtime:
             self._note_unknown(name)
             return value
         if row.clock == "update" and row.shape not in ("module", "parameter"):
-            self._check_before(name)
+            if not row.is_repeated:
+                self._check_before(name)
         elif row.clock == "env_step":
             self._check_acting(row)
         slot = self.slot(name)

@@ -86,5 +86,24 @@ TQC = Exposing(
         "net_arch": {"pi": [16, 12], "qf": [10]},
     },
 )
-TAPPED = {one.algo: one for one in (QRDQN, TQC)}
+TRPO = Exposing(
+    "trpo",
+    "probes/ExposingBox-v0",
+    114,
+    {
+        "learning_rate": "lin_0.01",
+        "n_steps": 38,
+        "batch_size": 19,
+        "gamma": 0.93,
+        "cg_max_steps": 4,
+        "cg_damping": 0.01,
+        "line_search_shrinking_factor": 0.6,
+        "line_search_max_iter": 3,
+        "n_critic_updates": 2,
+        "gae_lambda": 0.8,
+        "target_kl": 0.3,
+        "net_arch": {"pi": [6, 5], "vf": [7]},
+    },
+)
+TAPPED = {one.algo: one for one in (QRDQN, TQC, TRPO)}
 EVERY = {**TAPPED}

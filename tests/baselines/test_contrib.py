@@ -81,6 +81,17 @@ def test_hyperparameters_of_tqc_reach_algorithm_and_policy():
     assert arguments["ent_coef"] == "auto_0.4"
 
 
+def test_hyperparameters_of_trpo_reach_algorithm_and_policy():
+    arguments = module_of(EVERY["trpo"]).arguments_of(EVERY["trpo"].call())
+    assert arguments["policy_kwargs"] == {"net_arch": {"pi": [6, 5], "vf": [7]}}
+    assert arguments["target_kl"] == 0.3
+
+
+def test_hyperparameter_of_other_on_policy_algorithms_is_none_of_trpo():
+    with pytest.raises(UnsupportedHyperparameter, match=r"ent_coef=0.1 cannot be expressed"):
+        module_of(EVERY["trpo"]).arguments_of(EVERY["trpo"].call(ent_coef=0.1))
+
+
 def test_reference_names_a_module_for_each_algorithm_and_maps_that_exist():
     algos = tomllib.loads((FOLDER / "reference.toml").read_text())["algos"]
     assert set(algos) == set(EVERY)

@@ -14,7 +14,7 @@ from tests.bugs.recorded import found, lines_changed
 pytest.importorskip("sb3_contrib", reason="the reference is pip install 'rl-parity[contrib]'")
 
 # Algorithm -> scenario, env steps.
-WHERE = {"qrdqn": ("base", 120), "tqc": ("base", 75)}
+WHERE = {"qrdqn": ("base", 120), "tqc": ("base", 75), "trpo": ("discrete", 204)}
 ROWS = [pytest.param(row, id=row.name) for algo in WHERE for row in planted(algo)]
 
 

@@ -32,6 +32,7 @@ CHANGES = {
         {},
         {"ent_coef": 0.2, "n_steps": 1, "top_quantiles_to_drop_per_net": 0, "n_critics": 1},
     ),
+    "trpo": ({}, {"normalize_advantage": False, "sub_sampling_factor": 2, "ortho_init": False}),
 }
 RUNS = [
     pytest.param(TAPPED[algo], changes, id=f"{algo}-{k}")

@@ -42,6 +42,7 @@ BUILT = {
     "qrdqn": ("sb3_contrib", "QRDQN", "CartPole-v1", ["model.quantile_net"]),
     "sac": ("stable_baselines3", "SAC", "Pendulum-v1", ["model.actor.latent_pi"]),
     "tqc": ("sb3_contrib", "TQC", "Pendulum-v1", ["model.actor.latent_pi"]),
+    "trpo": ("sb3_contrib", "TRPO", "CartPole-v1", _ACTOR_CRITIC),
     "td3": ("stable_baselines3", "TD3", "Pendulum-v1", ["model.actor.mu"]),
 }
 

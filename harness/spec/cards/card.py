@@ -51,6 +51,8 @@ class TapRow:
         at_ends: fields of these of which that holds only where an episode ended; elsewhere a
             difference in them sits where the tap's does.
         terms: other tap -> component, where a difference sits that is a multiple of it.
+        is_repeated: fires as often within an update as it takes (candidates of a search), so that a
+            further event begins no further update.
         is_optional: an implementation or a setting may lack it; not observed is then no gap.
         estimates: which values these are estimates of, at the end of training; "" for none.
     """
@@ -71,6 +73,7 @@ class TapRow:
     counts: bool = False
     gathers: str = ""
     spanning: tuple[str, ...] = ()
+    is_repeated: bool = False
     is_optional: bool = False
     estimates: Estimates = ""
     field_components: Mapping[str, str] = field(default_factory=dict)

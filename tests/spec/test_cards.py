@@ -1,4 +1,5 @@
 import ast
+import copy
 import json
 import subprocess
 import sys
@@ -7,82 +8,135 @@ from pathlib import Path
 import pytest
 
 import harness.spec
-from harness.errors import UnknownName
-from harness.records import COMPONENTS, STAGES
+from harness.errors import UnknownName, UsageError
 from harness.spec.cards import algos, card
+from harness.spec.cards.check import problems
+from harness.spec.references import default_reference, references
+from harness.spec.tables import read_table
 
-# Read in a process of its own: importing SB3 is slow and brings torch along. Later ones win: a
-# policy's argument is a hyperparameter too, and net_arch is what is built when none is given. The
-# policy's optimiser is the algorithm's own choice where no argument of the policy names another.
+# Read in a process of its own: importing SB3 is slow and brings torch along. The class is the one
+# that the side's module imports. Later ones win: a policy's argument is a hyperparameter too, and
+# net_arch is what is built when none is given. The policy's optimiser is the algorithm's own choice
+# where no argument of the policy names another.
 _DEFAULTS = """
-import gymnasium, inspect, json, torch
-from {library} import {algo} as Algo
+import gymnasium, importlib, inspect, json
+from stable_baselines3.common.base_class import BaseAlgorithm
 
+module = importlib.import_module("{module}")
+(Algo,) = (
+    value for value in vars(module).values()
+    if inspect.isclass(value) and issubclass(value, BaseAlgorithm)
+)
 policy = Algo.policy_aliases["MlpPolicy"]
 signatures = [inspect.signature(one.__init__).parameters for one in (policy, Algo)]
 found = {{p.name: p.default for parameters in signatures for p in parameters.values()}}
 plain = (int, float, str, type(None))
 defaults = {{name: value for name, value in found.items() if isinstance(value, plain)}}
 defaults["optimizer_class"] = (found["policy_kwargs"] or {{}}).get("optimizer_class")
-model = Algo("MlpPolicy", gymnasium.make("{env_id}"))
-built = [
-    [m.out_features for m in eval(network).modules() if isinstance(m, torch.nn.Linear)]
-    for network in {networks}
-]
-assert all(widths == built[0] for widths in built)
-print(json.dumps({{**defaults, "net_arch": built[0][:2]}}))
+
+def shapes(**arguments):
+    model = Algo("MlpPolicy", gymnasium.make("{env_id}"), **arguments)
+    return [tuple(parameter.shape) for parameter in model.policy.parameters()]
+
+if shapes() == shapes(policy_kwargs=dict(net_arch={net_arch})):
+    defaults["net_arch"] = {net_arch}
+print(json.dumps(defaults))
 """
-_ACTOR_CRITIC = ["model.policy.mlp_extractor.policy_net", "model.policy.mlp_extractor.value_net"]
-# Algorithm -> library and class, an environment for it, and where its hidden layers are.
-BUILT = {
-    "a2c": ("stable_baselines3", "A2C", "CartPole-v1", _ACTOR_CRITIC),
-    "ddpg": ("stable_baselines3", "DDPG", "Pendulum-v1", ["model.actor.mu"]),
-    "dqn": ("stable_baselines3", "DQN", "CartPole-v1", ["model.q_net"]),
-    "ppo": ("stable_baselines3", "PPO", "CartPole-v1", _ACTOR_CRITIC),
-    "qrdqn": ("sb3_contrib", "QRDQN", "CartPole-v1", ["model.quantile_net"]),
-    "sac": ("stable_baselines3", "SAC", "Pendulum-v1", ["model.actor.latent_pi"]),
-    "tqc": ("sb3_contrib", "TQC", "Pendulum-v1", ["model.actor.latent_pi"]),
-    "trpo": ("sb3_contrib", "TRPO", "CartPole-v1", _ACTOR_CRITIC),
-    "td3": ("stable_baselines3", "TD3", "Pendulum-v1", ["model.actor.mu"]),
-}
+ENV_IDS = {"discrete": "CartPole-v1", "continuous": "Pendulum-v1"}
+
+
+def a_card():
+    """Return the file of a complete card, read, to be made incomplete."""
+    return copy.deepcopy(read_table("cards/a2c.toml"))
 
 
 @pytest.mark.parametrize("algo", algos())
 def test_defaults_are_those_of_the_installed_library(algo):
-    library, name, env_id, networks = BUILT[algo]
-    pytest.importorskip(library)
-    script = _DEFAULTS.format(library=library, algo=name, env_id=env_id, networks=networks)
+    one = references()[default_reference(algo)]
+    if one.installed_version is None:
+        pytest.skip(one.pip)
+    script = _DEFAULTS.format(
+        module=one.algos[algo]["module"],
+        env_id=ENV_IDS[card(algo).action_types[0]],
+        net_arch=card(algo).defaults["net_arch"],
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     theirs = json.loads(done.stdout.splitlines()[-1])
-    ours = card(algo).defaults
+    own = read_table(f"cards/{algo}.toml").get("own_defaults", ())
+    ours = {name: value for name, value in card(algo).defaults.items() if name not in own}
     assert ours == {name: theirs[name] for name in ours}
+    assert all(card(algo).defaults[name] != theirs[name] for name in own)
 
 
 @pytest.mark.parametrize("algo", algos())
-def test_card_every_tap_names_known_component_and_stage(algo):
-    for tap in card(algo).taps:
-        assert tap.component in COMPONENTS
-        assert tap.stage in STAGES
+def test_card_is_complete(algo):
+    assert problems(read_table(f"cards/{algo}.toml"), name=algo) == ()
 
 
-@pytest.mark.parametrize("algo", algos())
-def test_card_taps_are_in_order_of_data_flow(algo):
-    stages = [STAGES.index(tap.stage) for tap in card(algo).taps]
-    assert stages == sorted(stages)
+def _without(*path):
+    def change(table):
+        *way, last = path
+        for key in way:
+            table = table[key]
+        del table[last]
+
+    return change
 
 
-@pytest.mark.parametrize("algo", algos())
-def test_card_aliases_point_to_hyperparameters_and_hide_none(algo):
-    row = card(algo)
-    assert set(row.aliases.values()) <= set(row.hyperparameters)
-    assert not set(row.aliases) & set(row.hyperparameters)
+def _with(*path_and_value):
+    def change(table):
+        *way, last, value = path_and_value
+        for key in way:
+            table = table[key]
+        table[last] = value
+
+    return change
 
 
-@pytest.mark.parametrize("algo", algos())
-def test_card_warmup_is_a_hyperparameter_or_empty(algo):
-    assert card(algo).warmup in {"", *card(algo).hyperparameters}
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_without("paper"), "'paper' is missing"),
+        (_with("title", ""), "'title' is empty"),
+        (_with("name", "acc"), "expected name 'a2c', as the file, got 'acc'"),
+        (_with("tap", []), "key 'tap': did you mean 'taps'"),
+        (_with("action_types", []), "action type ''"),
+        (_with("action_types", ["descrete"]), "action type 'descrete': did you mean 'discrete'"),
+        (_with("warmup", "starts"), "'starts' is no hyperparameter of the card"),
+        (_with("own_defaults", ["lr"]), "'lr' is no hyperparameter of the card"),
+        (_without("taps", 0, "unit"), "tap 'policy': 'unit' is missing"),
+        (_without("taps", 0, "draws"), "tap 'policy': a source says how its draws are looked at"),
+        (_with("taps", 1, "description", ""), "tap 'obs': its description is empty"),
+        (_with("taps", 1, "role", "chek"), "tap 'obs': role 'chek': did you mean 'check'"),
+        (_with("taps", 1, "componnt", "loss"), "key 'componnt': did you mean 'component'"),
+        (_with("taps", 1, "component", "los"), "component 'los': did you mean 'loss'"),
+        (_with("taps", 1, "name", "policy"), "tap 'policy' stands twice"),
+        (_with("taps", 1, "stage", "sync"), "of stage 'collect' stands after 'sync'"),
+        (_with("taps", 5, "at_ends", ["rewards"]), "'rewards' is none of its fields"),
+        (_with("taps", 10, "gathers", "batch"), "tap 'minibatch': 'batch' is no tap of the card"),
+        (_with("taps", 19, "terms", {"entropy": "los"}), "component 'los': did you mean 'loss'"),
+        (_without("hyperparameters", "gamma", "default"), "'gamma': 'default' is missing"),
+        (_with("hyperparameters", "gamma", "kind", "real"), "'gamma': kind 'real'"),
+        (_with("hyperparameters", "gamma", "max", 1), "key 'max': did you mean 'maximum'"),
+        (_without("hyperparameters", "gamma"), "'gamma' is no hyperparameter of the card"),
+        (_with("aliases", "gamma", "gamma"), "alias 'gamma' is a hyperparameter of the card"),
+    ],
+)
+def test_card_that_is_not_complete_when_checked_says_what_and_where(change, words):
+    table = a_card()
+    assert problems(table, name="a2c") == ()
+    change(table)
+    assert any(words in found for found in problems(table, name="a2c"))
+
+
+def test_card_that_is_not_complete_when_loaded_is_a_mistake_of_the_user(monkeypatch):
+    table = a_card()
+    del table["paper"]
+    monkeypatch.setattr(sys.modules[card.__module__], "read_table", {"cards/a2c.toml": table}.get)
+    with pytest.raises(UsageError, match=r"cards/a2c.toml is not complete:\n  'paper' is missing"):
+        card.__wrapped__("a2c")
 
 
 @pytest.mark.parametrize("algo", algos())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
-from harness.errors import UnknownName
+from harness.errors import UnknownName, UsageError
 from harness.records import Json
 from harness.spec.tables import read_table, table_names
 
@@ -150,7 +150,7 @@ def card(algo: str) -> Card:
     """Return the card of `algo`.
 
     Raises:
-        UnknownName: there is no such card; names the nearest.
+        UnknownName: there is no such card; names the nearest. UsageError: it is not complete.
 
     >>> card("dqn").action_types
     ('discrete',)
@@ -158,6 +158,7 @@ def card(algo: str) -> Card:
     if algo not in algos():
         raise UnknownName(kind="algorithm", name=algo, valid=algos(), where="--algo")
     table = read_table(f"cards/{algo}.toml")
+    _check(table, algo)
     return Card(
         algo=table["name"],
         title=table["title"],
@@ -180,6 +181,15 @@ def idle(algo: str, hyperparameters: Mapping[str, Json]) -> tuple[str, ...]:
     """
     rows = card(algo).hyperparameters if algo in algos() else {}
     return tuple(n for n, v in hyperparameters.items() if n in rows and v in rows[n].idle)
+
+
+def _check(table: Mapping[str, Json], algo: str) -> None:
+    from harness.spec.cards.check import problems  # its tables are made of the records above
+
+    found = problems(table, name=algo)
+    if found:
+        message = f"the card harness/spec/cards/{algo}.toml is not complete:"
+        raise UsageError("\n  ".join([message, *found]))
 
 
 def _tap(row: Mapping[str, Json]) -> TapRow:

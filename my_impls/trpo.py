@@ -131,12 +131,11 @@ class Rollout:
         self.advantages, self.returns = np.zeros((2, n_steps, N), np.float32)
         self.values, self.episode_starts = np.zeros((2, n_steps + 1, N), np.float32)  # and after
 
-    def shuffled(self, name: str, rng: np.random.Generator) -> tuple[Array, Array]:
+    def shuffled(self, rng: np.random.Generator) -> dict[str, Array]:
         """Return the steps and environments of all rows in a random order."""
         step, env = np.indices(self.rewards.shape).reshape(2, -1)
         order = rng.permutation(len(step))
-        rows = tap(name, {"step": step[order], "env": env[order]})
-        return rows["step"], rows["env"]
+        return {"step": step[order], "env": env[order]}
 
 
 class TRPO:
@@ -232,8 +231,8 @@ class TRPO:
 
     def policy_batch(self, D: Rollout) -> dict[str, Tensor]:
         """Return what the policy learns from: all rows in a random order, or every k-th of them."""
-        step, env = D.shuffled("rows", self.rng)
-        rows = step[:: self.h.sub_sampling_factor], env[:: self.h.sub_sampling_factor]
+        drawn = tap("rows", D.shuffled(self.rng))
+        rows = tuple(drawn[name][:: self.h.sub_sampling_factor] for name in ("step", "env"))
         names = ("obs", "actions", "old_log_prob", "advantages")
         return {n: torch.as_tensor(getattr(D, n)[rows], device=self.device) for n in names}
 
@@ -272,9 +271,9 @@ class TRPO:
     def critic_batches(self, D: Rollout) -> Iterator[dict[str, Tensor]]:
         """Yield the minibatches of all epochs."""
         for _ in range(self.h.n_critic_updates):
-            step, env = D.shuffled("critic_rows", self.rng)
-            for start in range(0, len(step), self.h.batch_size):
-                rows = (step[start:][: self.h.batch_size], env[start:][: self.h.batch_size])
+            drawn = tap("critic_rows", D.shuffled(self.rng))
+            for start in range(0, len(drawn["step"]), self.h.batch_size):
+                rows = tuple(drawn[k][start:][: self.h.batch_size] for k in ("step", "env"))
                 b = {n: torch.as_tensor(getattr(D, n)[rows]) for n in ("obs", "returns")}
                 yield tap("critic_minibatch", {n: x.to(self.device) for n, x in b.items()})
 

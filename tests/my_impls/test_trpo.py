@@ -80,7 +80,7 @@ def test_value_fit_leaves_the_policy_alone():
 def test_rows_of_an_epoch_are_all_of_the_rollout_once():
     agent = an_agent()
     rollout = agent.collect()
-    step, env = rollout.shuffled("rows", np.random.default_rng(0))
+    step, env = rollout.shuffled(np.random.default_rng(0)).values()
     assert sorted(step) == list(range(32))
     assert set(env) == {0}
     assert list(step) != sorted(step)

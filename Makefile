@@ -8,7 +8,7 @@ ARGS ?= --algo dqn --envs easy
 PYTEST_ARGS ?=
 
 .PHONY: compare test check format lint types contracts coverage slow \
-	calibrate calibrate-stats bench-overhead bench-start bench-stats bench-judge bench-bugs bench-twin soak check-versions clean
+	calibrate calibrate-stats bench-overhead bench-speed bench-start bench-stats bench-judge bench-bugs bench-twin soak check-versions clean
 
 ## The main job: compare my_impls/dqn.py with stable-baselines3. Other arguments: make compare ARGS='...'
 ## (make shows every verdict but PARITY as an error, because `compare` exits with 1, 3 or 4 then.)
@@ -59,6 +59,10 @@ bench-stats: $(VENV)/.installed-test
 
 bench-overhead: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.overhead $(ARGS_BENCH)
+
+## Training speed of every file in my_impls beside its reference's own, paired in one run.
+bench-speed: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.speed $(ARGS_BENCH)
 
 bench-start: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.start $(ARGS_BENCH)

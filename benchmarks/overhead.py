@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 import stable_baselines3  # noqa: F401 - preloaded, as in the forkserver
@@ -31,6 +32,7 @@ from harness.side import Call
 from harness.spec.cards import card
 from harness.store.trace import TraceWriter
 
+Result = TypeVar("Result")
 ROOT = Path(__file__).resolve().parent.parent
 
 # rl-baselines3-zoo, hyperparams/dqn.yml, CartPole-v1.
@@ -108,7 +110,7 @@ def _pair(run: RunSpec, *, rng: np.random.Generator) -> tuple[Timing, Timing]:
     """Return (watched, unwatched), run in random order."""
     timings = {}
     for is_watched in rng.permutation([True, False]):
-        timings[bool(is_watched)] = _forked(lambda w=bool(is_watched): train(run, is_watched=w))
+        timings[bool(is_watched)] = forked(lambda w=bool(is_watched): train(run, is_watched=w))
     return timings[True], timings[False]
 
 
@@ -136,7 +138,7 @@ def _parameters(optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [p for group in optimiser.param_groups for p in group["params"]]
 
 
-def _forked(work: Callable[[], Timing]) -> Timing:
+def forked(work: Callable[[], Result]) -> Result:
     """Return what `work` returns in a fork of this process; our own child, so pickle is safe."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -147,7 +149,7 @@ def _forked(work: Callable[[], Timing]) -> Timing:
     with os.fdopen(reader, "rb") as stream:
         answer = stream.read()
     os.waitpid(pid, 0)
-    return pickle.loads(answer)
+    return cast("Result", pickle.loads(answer))
 
 
 def _report(

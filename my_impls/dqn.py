@@ -20,7 +20,8 @@ stable-baselines3 (SB3). Details that matter, most of them silent when wrong:
    warm-up, by Q_hat <- tau Q + (1 - tau) Q_hat; with tau = 1 this is the paper's copy.
 8. Minibatches are drawn uniformly, with replacement, over everything that D holds.
 9. Only the first reset of the environment is seeded; later ones continue its random stream.
-10. Weights and biases start at PyTorch's defaults; a ReLU follows each hidden layer only.
+10. Weights and biases start at PyTorch's defaults; a ReLU follows each hidden layer only. Images
+    are bytes as shares of 255; with "CnnPolicy" the paper's convolutions come first.
 11. Returns over n steps, where asked for: rewards are summed with their discounts until the episode
     ends, n steps are summed or the newest step is reached; the bootstrap is discounted by as many.
 
@@ -67,6 +68,7 @@ class Hyperparameters:
     exploration_final_eps: float = 0.05
     max_grad_norm: float = 10.0
     net_arch: tuple[int, ...] = (64, 64)
+    policy: str = "MlpPolicy"  # "CnnPolicy": the paper's convolutions before net_arch
 
 
 class ReplayMemory:
@@ -125,8 +127,8 @@ class DQN:
         torch.manual_seed(call.seed)
         self.rng = np.random.default_rng(call.seed)
         self.env, self.h, self.device = env, h, call.device
-        self.Q = tap("q_net", q_network(env, h.net_arch).to(call.device))
-        self.Q_hat = q_network(env, h.net_arch).to(call.device)
+        self.Q = tap("q_net", q_network(env, h).to(call.device))
+        self.Q_hat = q_network(env, h).to(call.device)
         self.Q_hat.load_state_dict(self.Q.state_dict())
         self.Q_hat = tap("target_net", self.Q_hat)
         self.D = ReplayMemory(h, env.observation_space)
@@ -229,17 +231,31 @@ def learning_rate(h: Hyperparameters, *, progress: float) -> float:
     return float(h.learning_rate)
 
 
-def q_network(env: gym.Env[Any, Any], net_arch: tuple[int, ...]) -> nn.Sequential:
-    """Return a multilayer perceptron from phi to one value per action, ReLU between layers."""
-    space = env.observation_space
+def q_network(env: gym.Env[Any, Any], h: Hyperparameters) -> nn.Sequential:
+    """Return a network from phi to one value per action, ReLU between layers."""
+    space, net_arch = env.observation_space, h.net_arch
     n_inputs = (
         int(space.n) if isinstance(space, gym.spaces.Discrete) else int(np.prod(space.shape or ()))
     )
-    widths = [n_inputs, *net_arch, n_actions(env)]
     layers: list[nn.Module] = []
+    if h.policy == "CnnPolicy":
+        layers, n_inputs = convolutions(space), 512
+    widths = [n_inputs, *net_arch, n_actions(env)]
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])  # no ReLU on the values
+
+
+def convolutions(space: gym.Space[Any]) -> list[nn.Module]:
+    """Return the paper's layers, from (B, C * H * W) to (B, 512)."""
+    n_in, *size = (space.shape or ()) if is_image(space) else (0, 0, 0)
+    if n_in > min(size) or min(size) < 36:
+        refuse("policy", "CnnPolicy", "expected images (C, H, W) of bytes, of 36 by 36 or more")
+    layers: list[nn.Module] = [nn.Unflatten(1, (n_in, *size))]
+    for n_out, width, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+        layers += [nn.Conv2d(n_in, n_out, width, stride), nn.ReLU()]
+        n_in, size = n_out, [(pixels - width) // stride + 1 for pixels in size]
+    return [*layers, nn.Flatten(), nn.Linear(n_in * size[0] * size[1], 512), nn.ReLU()]
 
 
 def n_actions(env: gym.Env[Any, Any]) -> int:

@@ -14,6 +14,7 @@ PASSED_ON = (
     "exploration_initial_eps",
     "exploration_final_eps",
     "max_grad_norm",
+    "policy",
 )
 
 

@@ -40,7 +40,8 @@ def train(algorithm: type[OffPolicyAlgorithm], call: Call, arguments: dict[str, 
     if "action_noise" in arguments:
         noise = noise_of(arguments["action_noise"], shape=env.action_space.shape or ())
         arguments = {**arguments, "action_noise": noise}
-    model = algorithm("MlpPolicy", env, seed=call.seed, device=call.device, **arguments)
+    policy = arguments.pop("policy", "MlpPolicy")
+    model = algorithm(policy, env, seed=call.seed, device=call.device, **arguments)
     model.learn(total_timesteps=call.total_timesteps, log_interval=sys.maxsize)
     env.close()
 

@@ -23,7 +23,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "probes/ExposingMany-v0": {"actions": "many"},
     "probes/ExposingMultiDiscrete-v0": {"actions": "multi-discrete"},
     "probes/ExposingMultiBinary-v0": {"actions": "multi-binary"},
+    "probes/ExposingImage-v0": {"is_seen": True},
 }
+# Of an image: as small as SB3's convolutions take (three layers of strides 4, 2, 1).
+IMAGE = (1, 36, 36)
+_WAVES = np.array([(0.15, 0.0), (0.0, 0.25), (0.2, -0.1)])  # radians per row and column
+_AMPLITUDE, _GREY = 45.0, 128.0
 # Short enough that a few hundred env steps hold dozens of time limits.
 MAX_EPISODE_STEPS = 11
 N_ACTIONS, N_MANY = 3, 10
@@ -50,7 +55,7 @@ _SPACES: Mapping[str, Callable[[], gymnasium.Space[Any]]] = {
 }
 
 
-class Exposing(gymnasium.Env[NDArray[np.float32], Any]):
+class Exposing(gymnasium.Env[NDArray[Any], Any]):
     """A noisy linear walk; no closed form. Observation: float32, (3,) or as `shape` says.
 
     Args:
@@ -59,10 +64,17 @@ class Exposing(gymnasium.Env[NDArray[np.float32], Any]):
             "multi-binary" (each push on or off). But for the first two the reward also depends on
             the action directly.
         shape: (3,), or (n, 3) for n points that the same push moves.
+        is_seen: the point is observed as an image: IMAGE, uint8, each coordinate the height of a
+            wave across it.
     """
 
-    def __init__(self, *, actions: str = "push", shape: tuple[int, ...] = (3,)) -> None:
+    def __init__(
+        self, *, actions: str = "push", shape: tuple[int, ...] = (3,), is_seen: bool = False
+    ) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, shape, np.float32)
+        if is_seen:
+            self.observation_space = gymnasium.spaces.Box(0, 255, IMAGE, np.uint8)
+        self._is_seen = is_seen
         self.action_space = _SPACES[actions]()
         self._actions = actions
         self._state = np.zeros(shape)
@@ -70,15 +82,15 @@ class Exposing(gymnasium.Env[NDArray[np.float32], Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
         """Start near the origin."""
         super().reset(seed=seed, options=options)
         self._state = self.np_random.normal(scale=0.3, size=self._state.shape)
-        return self._state.astype(np.float32), {}
+        return self._observation(), {}
 
     def step(
         self, action: NDArray[np.float32] | np.int64
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    ) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Move; the reward is linear in the first point and the action, with outliers."""
         noise = self.np_random.normal(scale=0.1, size=self._state.shape)
         push, cost = self._effect(action)
@@ -87,7 +99,15 @@ class Exposing(gymnasium.Env[NDArray[np.float32], Any]):
         first = self._state.reshape(-1, 3)[0]
         outlier = OUTLIER if self._n_steps % OUTLIER_EVERY == 0 else 0.0
         reward = float(_WEIGHTS @ first) - cost - outlier
-        return self._state.astype(np.float32), reward, bool(abs(first[0]) > EDGE), False, {}
+        return self._observation(), reward, bool(abs(first[0]) > EDGE), False, {}
+
+    def _observation(self) -> NDArray[Any]:
+        if not self._is_seen:
+            return self._state.astype(np.float32)
+        rows, columns = np.indices(IMAGE[1:])
+        waves = np.cos(_WAVES[:, 0, None, None] * rows + _WAVES[:, 1, None, None] * columns)
+        heights = np.tensordot(self._state, waves, axes=1)
+        return np.clip(_GREY + _AMPLITUDE * heights, 0, 255).astype(np.uint8)[None]
 
     def _effect(self, action: NDArray[np.float32] | np.int64) -> tuple[NDArray[np.float64], float]:
         """Return the push, (3,), and the cost of an action."""

@@ -29,6 +29,9 @@ WHERE = {
         "own-update-more", "own-exploration-turned", "OFF-06", "own-init-xavier",
         "B02", "B06", "B08", "B19", "own-columns",
     ),
+    ("dqn", "image", 60): (
+        "own-image-bytes", "own-convolutions-linear", "own-convolutions-transposed",
+    ),
     ("ppo", "continuous", 114): (
         "A2C-05", "ON-02", "own-no-lambda", "own-action-unclipped", "PPO-10", "PPO-04", "GEN-13",
         "own-advantages-biased", "own-gain-one", "ON-12", "ON-29", "ON-30",

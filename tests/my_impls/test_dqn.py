@@ -5,6 +5,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.torch_layers import NatureCNN
 
 from harness import tap
 from harness.records import SideSpec
@@ -15,12 +16,14 @@ from my_impls.dqn import (
     DQN,
     Hyperparameters,
     ReplayMemory,
+    convolutions,
     exploration,
     hyperparameters_of,
     learning_rate,
     side,
 )
 from tests.baselines.test_sb3_dqn import SIDE, SMALL, TAPS, a_call, final_weights
+from tests.my_impls.handing_on import load_by_shape
 from tests.run.observing import MemoryWriter, a_run
 
 FILE = Path(__file__).parents[2] / "my_impls/dqn.py"
@@ -176,3 +179,25 @@ def test_sites_name_the_line_on_which_a_quantity_is_born(name, words):
     file, _, line = facts["sites"][name].partition(":")
     assert file == "./dqn.py"
     assert words in FILE.read_text().splitlines()[int(line) - 1]
+
+
+@pytest.mark.parametrize(
+    ("space", "is_whole"),
+    [
+        (gymnasium.spaces.Box(0, 255, (3, 40, 52), np.uint8), True),
+        (gymnasium.spaces.Box(0, 255, (1, 10, 10), np.uint8), False),
+        (gymnasium.spaces.Box(0, 255, (40, 40, 3), np.uint8), False),
+        (gymnasium.spaces.Box(0, 1, (4,), np.float32), False),
+    ],
+)
+def test_convolutions_are_sb3s_or_refused(space, is_whole):
+    if not is_whole:
+        with pytest.raises(UnsupportedHyperparameter, match="policy='CnnPolicy'"):
+            convolutions(space)
+        return
+    ours, theirs = torch.nn.Sequential(*convolutions(space)), NatureCNN(space)
+    shapes = [[tuple(p.shape) for p in net.parameters()] for net in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+    load_by_shape(ours, [p.detach().numpy() for p in theirs.parameters()])
+    image = torch.rand(2, *space.shape)
+    assert torch.allclose(ours(image.flatten(1)), theirs(image), atol=1e-6)

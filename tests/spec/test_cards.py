@@ -32,6 +32,7 @@ signatures = [inspect.signature(one.__init__).parameters for one in (policy, Alg
 found = {{p.name: p.default for parameters in signatures for p in parameters.values()}}
 plain = (int, float, str, type(None))
 defaults = {{name: value for name, value in found.items() if isinstance(value, plain)}}
+defaults["policy"] = "MlpPolicy"  # what the sides ask for where nothing else is said
 defaults["optimizer_class"] = (found["policy_kwargs"] or {{}}).get("optimizer_class")
 
 def shapes(**arguments):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from itertools import islice
@@ -49,12 +50,13 @@ def watch_construction(
 
 
 def watch_clips(patches: Patches, tape: Tape) -> None:
-    """Count the gradients that torch's own clipping shortens."""
+    """Count the gradients that torch's own clipping shortens; an infinite limit is none."""
 
     def clip(original: Callable[..., Any]) -> Callable[..., Any]:
         def clipped(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:
             norm = original(parameters, max_norm, *args, **kwargs)
-            tape.clips.append(bool(norm > max_norm))
+            if max_norm != math.inf:
+                tape.clips.append(bool(norm > max_norm))
             return norm
 
         return clipped

@@ -104,7 +104,9 @@ class OptimiserWatch:
         self._taps.sites.note("backward")
 
     def saw_clip(self, parameters: list[torch.Tensor], norm: torch.Tensor, max_norm: float) -> None:
-        """Remember a gradient clip, until the next optimiser step."""
+        """Remember a gradient clip, until the next optimiser step; an infinite limit is none."""
+        if max_norm == math.inf:
+            return
         self._clip = _Clip(parameters, norm, float(max_norm))
         self._taps.sites.note("clip")
 

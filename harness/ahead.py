@@ -10,22 +10,19 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from harness.codec import from_plain
 from harness.judgement import SegmentRow, SegmentsResult, TwinRow
-from harness.plan.closure import closure
 from harness.plan.identity import fingerprint
 from harness.plan.plan import plan_run
 from harness.preflight import PreflightResult
-from harness.records import ROLES, ComparisonSpec, EnvPlan, Json, Outcome, Role, RunSpec, SideSpec
+from harness.records import ROLES, ComparisonSpec, EnvPlan, Json, Outcome, Role, RunSpec
 from harness.run.preflight import preflight, preflight_key
-from harness.run.tapcalls import called_taps
 from harness.segments.run import run_segments, segments_key
 from harness.segments.scenario import scenarios
+from harness.segments.twin_run import TWIN_SCHEMA, TwinTask, run_twin
 from harness.spec.cards import card
-from harness.spec.cards.names import is_hooked
 from harness.store.answers import find_answer, keep_answer
 from harness.store.store import Store
 
@@ -106,11 +103,6 @@ def segments_of(spec: ComparisonSpec, store: Store, *, jobs: int) -> SegmentsRes
     """Return what the algorithm's exposing scenarios say of mine."""
     if spec.algo not in scenarios():
         return SegmentsResult(reason=f"no exposing scenario for {spec.algo} yet")
-    untapped = [side for side in (spec.mine, spec.reference) if not _has_taps(side)]
-    if untapped:
-        reason = f"{untapped[0].name} has no taps; the report lists what each would test"
-        notes = tuple(_worth_of_taps(side, spec.algo) for side in untapped)
-        return SegmentsResult(reason=reason, notes=notes)
     fallback = spec.envs[0].hyperparameters
     sides = (spec.algo, spec.mine, spec.reference)
     question = _Question(
@@ -134,8 +126,6 @@ def twin_of(
     if lacking:
         needed = f"needs the tap{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
         return TwinRow(env.env_id, seed, "not run", detail=needed)
-    from harness.segments.twin_run import TWIN_SCHEMA, TwinTask, run_twin  # imports torch
-
     task = TwinTask(
         spec.algo, spec.mine, spec.reference, env, seed, dict(segments.choices), handed_on
     )
@@ -181,20 +171,3 @@ def _draws_of(rows: Sequence[SegmentRow], algo: str) -> tuple[tuple[str, ...], t
     conventions = {row.tap for row in rows if row.status == "convention"}
     carrying = {tap.name for tap in gathered} if is_carried else set()
     return lacking, tuple(tap.name for tap in taps if tap.name in carrying | conventions)
-
-
-def _has_taps(side: SideSpec) -> bool:
-    """Return whether a tap map, or a call of a tap in the side's source, is there."""
-    if side.tap_map is not None or side.file is None:
-        return side.tap_map is not None
-    return any(called_taps(file) for file in closure(Path(side.file)).files)
-
-
-def _worth_of_taps(side: SideSpec, algo: str) -> str:
-    """Return which taps a side without any would need, and what each would test."""
-    rows = (row for row in card(algo).taps if not row.is_optional and not is_hooked(row.name))
-    names = ", ".join(f"{row.name} ({row.component})" for row in rows)
-    return (
-        f"taps in {side.name} would test each stretch of code alone and name its lines: {names}; "
-        "without them only facts and curves are compared"
-    )

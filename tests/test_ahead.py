@@ -12,7 +12,6 @@ from harness.store.store import Store
 from tests.judge import evidence as made
 from tests.judge.evidence import ENV
 
-NO_TAPS = "def side(call):\n    pass\n"
 TAPPED = "from harness.tap import tap\ndef side(call):\n    tap('loss', 1.0)\n"
 
 
@@ -66,25 +65,6 @@ def test_segments_are_asked_again_when_mine_changes(spec, store, monkeypatch):
     assert len(calls) == 2
 
 
-def test_side_without_taps_is_told_what_taps_would_buy(spec, store, tmp_path, monkeypatch):
-    calls = counted(monkeypatch, ahead, "run_segments", made.segments())
-    bare = tmp_path / "bare.py"
-    bare.write_text(NO_TAPS)
-    found = ahead.segments_of(replace(spec, mine=replace(spec.mine, file=str(bare))), store, jobs=1)
-    assert calls == []
-    assert found.reason == "mine has no taps; the report lists what each would test"
-    assert not found.is_invalid
-    (note,) = found.notes
-    assert "td_target (bootstrapping-termination)" in note
-    assert "rows (sampling)" in note
-
-
-def test_library_without_a_tap_map_has_no_taps(spec, store):
-    library = replace(spec.reference, file=None, module="somewhere")
-    found = ahead.segments_of(replace(spec, reference=library), store, jobs=1)
-    assert found.reason == "reference has no taps; the report lists what each would test"
-
-
 def test_algorithm_without_scenarios_says_so(spec, store, monkeypatch):
     monkeypatch.setattr(ahead, "scenarios", dict)
     assert "no exposing scenario for dqn" in ahead.segments_of(spec, store, jobs=1).reason
@@ -92,8 +72,6 @@ def test_algorithm_without_scenarios_says_so(spec, store, monkeypatch):
 
 @pytest.fixture
 def twin_run(monkeypatch):
-    from harness.segments import twin_run
-
     answers = [made.twin()]
     calls = []
 
@@ -101,7 +79,7 @@ def twin_run(monkeypatch):
         calls.append(task)
         return answers[0]
 
-    monkeypatch.setattr(twin_run, "run_twin", ask)
+    monkeypatch.setattr(ahead, "run_twin", ask)
     return calls, answers
 
 

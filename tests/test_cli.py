@@ -23,6 +23,8 @@ from tests.plan.plan_toys import side_of, spec_of
 
 HEAVY = ("torch", "numpy", "pandas", "scipy", "gymnasium", "matplotlib", "stable_baselines3")
 
+OF_SIDES = ("torch", "gymnasium", "stable_baselines3")
+
 
 @dataclass(frozen=True)
 class _Judged:
@@ -57,6 +59,17 @@ def test_help_imports_nothing_heavy(words):
 def test_mistakes_in_words_import_nothing_heavy(words):
     assert _imported(*words).startswith("[")
     assert "torch" not in _imported(*words)
+
+
+def test_what_directs_a_comparison_imports_no_side_and_no_library_of_sides():
+    script = (
+        "import sys\nimport harness.pipeline\n"
+        + f"print([m for m in {OF_SIDES!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_help_groups_the_options_and_names_the_sub_commands(capsys):

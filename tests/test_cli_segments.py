@@ -26,12 +26,21 @@ def test_segments_of_a_wrong_gamma_fail_with_the_line_to_open(tmp_path, capsys):
     assert "stable_baselines3/dqn/dqn.py:" in opened
 
 
-def test_segments_without_taps_compare_nothing_and_say_why(tmp_path, capsys):
+def test_segments_of_a_side_that_makes_no_env_step_compare_nothing_and_say_why(tmp_path, capsys):
     (tmp_path / "mine.py").write_text("def side(call):\n    pass\n")
     words = ("--mine", str(tmp_path / "mine.py"), "--results", str(tmp_path / "results"))
     done = ask(capsys, "segments", "--algo", "dqn", *words)
     assert done.code == 4
-    assert "has no taps" in done.out
+    assert "mine could not begin a scenario: made no env step" in done.out
+
+
+def test_segments_without_taps_compare_what_is_seen_from_outside(tmp_path, capsys):
+    words = ("--mine", str(ROOT / "tests/foreign/script.py"))
+    done = ask(capsys, "segments", "--algo", "dqn", *words, "--results", str(tmp_path / "results"))
+    assert done.code == 3, done.err
+    assert "15 unobserved, 8 passed" in done.out
+    assert "mine has no taps" in done.out
+    assert "td_target: would test bootstrapping-termination alone and name its lines" in done.out
 
 
 DOUBLED = """

@@ -72,23 +72,34 @@ def segment_gaps(segments: SegmentsResult, algorithm: Card) -> tuple[str, ...]:
 def _untested(rows: Sequence[SegmentRow], algorithm: Card) -> Iterator[str]:
     """Yield one sentence per remedy, naming the stretches that it would test."""
     groups: dict[str, list[str]] = {}
+    of_taps: dict[str, list[str]] = {}
     for row in rows:
         if row.status in ("unobserved", "not exercised") and not row.is_optional:
             said = f"{row.tap} ({row.component})"
-            groups.setdefault(_remedy(row, algorithm), []).append(said)
-    for remedy, names in groups.items():
-        yield f"not tested alone: {', '.join(names)}: {remedy}"
+            tap = "" if row.hints or row.status == "not exercised" else _tap_of(row, algorithm)
+            group = of_taps if tap else groups
+            group.setdefault(tap or _remedy(row), []).append(said)
+    if of_taps:
+        names = ", ".join(of_taps)
+        many = "s" if len(of_taps) > 1 else ""
+        groups[f"add the tap{many} {names} to mine"] = [
+            one for said in of_taps.values() for one in said
+        ]
+    for remedy, names_ in groups.items():
+        yield f"not tested alone: {', '.join(names_)}: {remedy}"
 
 
-def _remedy(row: SegmentRow, algorithm: Card) -> str:
+def _remedy(row: SegmentRow) -> str:
     if row.status == "not exercised":
         return "no scenario that mine can run makes it happen"
-    if row.hints:
-        return "; ".join(row.hints)
+    return "; ".join(row.hints) or "it was not seen in mine"
+
+
+def _tap_of(row: SegmentRow, algorithm: Card) -> str:
+    """Return the tap that shows a quantity: its own, or that of the module it belongs to."""
     taps = [tap.name for tap in algorithm.taps]
     owners = [name for name in taps if row.tap.startswith(f"{name}_")]
-    name = row.tap if row.tap in taps else max(owners, key=len, default="")
-    return f"add the tap {name} to mine" if name else "it was not seen in mine"
+    return row.tap if row.tap in taps else max(owners, key=len, default="")
 
 
 def _undrawn(segments: SegmentsResult, algorithm: Card) -> Iterator[str]:

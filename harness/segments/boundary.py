@@ -13,15 +13,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from harness.run.observe.environments import AUXILIARY, UNDECIDED, EnvRecord
 from harness.run.observe.sites import Sites
+from harness.segments.names import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
 from harness.segments.tape import Arrays, Tape
 from harness.segments.values import arrays_of, hand_on
 from harness.side import Call
 
-ENV_ACTION, ENV_RESULT, ENV_START, RESETS = "env_action", "env_result", "env_start", "resets"
 NO_SEED = -1
+# A bound may be missed by so much of the distance to it: rounding of a rescaled action.
+BOUND_SLACK = 1e-5
+MAX_SHOWN = 80  # characters of an action
 # What one step returns, by position; infos are not compared.
 RESULT_FIELDS = ("obs", "reward", "terminated", "truncated")
 
@@ -85,6 +89,7 @@ class Boundary:
         if i in self._seeds:
             episode = self._episodes.get(i, 0)
             self._take(RESETS, (episode, i), {"seed": np.array(self._seeds.pop(i))})
+        self._look_at(action, record.action_space)
         known = self._try(ENV_ACTION, (self._steps.get(i, 0), i), action)
         return action if known is None else hand_on(action, known)
 
@@ -130,6 +135,12 @@ class Boundary:
             return result
         return (hand_on({"obs": result[0]}, known)["obs"], *result[1:])
 
+    def _look_at(self, action: Any, space: Any) -> None:
+        """Note an action that the environment does not offer."""
+        self._tape.n_actions += 1
+        if space is not None and not is_legal(action, space):
+            self._tape.illegal.append((self.env_steps, repr(action)[:MAX_SHOWN]))
+
     def _is_training(self, record: EnvRecord) -> bool:
         """Admit environments of the wanted id in the order of their first reset or step."""
         if record.index == UNDECIDED:
@@ -145,3 +156,21 @@ class Boundary:
         except TypeError as error:
             self._tape.problems.append(f"{name}: {error}")
             return None
+
+
+def is_legal(action: Any, space: Any) -> bool:
+    """Return whether an action is one of the space's; number types and axes of size 1 are free."""
+    values = np.asarray(action)
+    if isinstance(space, spaces.Discrete):
+        is_whole = values.size == 1 and float(values.reshape(())) == int(values.reshape(()))
+        return is_whole and 0 <= int(values.reshape(())) - int(space.start) < int(space.n)
+    if isinstance(space, spaces.Box):
+        if values.size != np.prod(space.shape, dtype=int):
+            return False
+        values = values.reshape(space.shape)
+        low, high = (
+            bound - sign * BOUND_SLACK * (1 + np.abs(bound))
+            for bound, sign in ((space.low, 1), (space.high, -1))
+        )
+        return bool(((low <= values) & (values <= high)).all())
+    return bool(space.contains(action))

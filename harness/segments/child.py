@@ -19,10 +19,12 @@ import torch
 from harness.codec import to_plain
 from harness.judgement import SegmentRow
 from harness.records import Json, SideSpec
-from harness.segments.compare import Limits, compare_tapes, lacking_draws
+from harness.segments.automatic import varying_of
+from harness.segments.compare import Limits, compare_tapes, differs, lacking_draws
 from harness.segments.drawing import Tapes, differing_repeats, draw_records
 from harness.segments.exercised import exercised
 from harness.segments.hints_related import candidates, conventions
+from harness.segments.names import ENV_ACTION
 from harness.segments.noise import floors_of
 from harness.segments.play import Played, folders_of, play
 from harness.segments.quantities import Quantity, quantities_of
@@ -37,6 +39,8 @@ from harness.stats.draws import draw_tests
 # Added to a scenario's seed where draws of their own are wanted: the reference's second ones, and
 # those of mine. Far apart, so that seeds counted up per environment do not meet.
 AGAIN_SEED, MINE_SEED = 10_007, 20_011
+# Plays of the reference under other draws, that show what depends on them.
+N_OTHERS = 2
 # More hyperparameters than this are not fixed one after another.
 MAX_FIXED = 20
 
@@ -172,6 +176,8 @@ class _Trial:
 
 def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) -> dict[str, Any]:
     quantities = quantities_of(card(scenario.algo), recorded.tape, mine.tape)
+    if lacking_draws(mine.tape, recorded.tape, quantities):
+        return _without_draws(scenario, sides, recorded, mine, quantities)
     call = scenario.call(seed=scenario.seed + AGAIN_SEED)
     wide = replace(sides.policy, is_wide=True, own=_not_tapped(scenario.algo, mine.tape))
     again = play(sides.reference, call, reference=recorded.tape, policy=wide)
@@ -191,10 +197,67 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
     if any(row.status == "failed" for row in rows):
         rows = _settled(trial, rows, mine)
     policy = mine.runtime.policy
-    varying = differing_repeats(card(scenario.algo), mine.tape, trial.play_mine(policy).tape)
-    is_drawn_freely = not lacking_draws(mine.tape, recorded.tape, quantities)
-    draws = _draws(trial, again, policy) if is_drawn_freely else []
-    rejected = {test["source"] for test in draws if test["is_rejected"]}
+    found = _Found(
+        rows,
+        differing_repeats(card(scenario.algo), mine.tape, trial.play_mine(policy).tape),
+        _draws(trial, again, policy),
+    )
+    return {
+        **_placed(found, trial, policy),
+        "floors_error": again.error,
+        "choices": dict(mine.runtime.policy.choices),
+    }
+
+
+def _without_draws(
+    scenario: Scenario,
+    sides: Sides,
+    recorded: Played,
+    mine: Played,
+    quantities: tuple[Quantity, ...],
+) -> dict[str, Any]:
+    """Return what environments and optimisers show of mine where its draws are its own.
+
+    What the reference itself does otherwise under other draws, in the same environment, is left.
+    """
+    n_common = _common_env_steps(scenario, mine.tape.env_steps, recorded.tape.env_steps)
+    limits = Limits(
+        env_steps=n_common,
+        hyperparameters=scenario.hyperparameters,
+        n_envs=scenario.n_envs,
+        total_timesteps=scenario.total_timesteps,
+    )
+    policy = replace(sides.policy, hands_on="environment")
+    others = [
+        play(sides.reference, scenario.call(seed=seed), reference=recorded.tape, policy=policy)
+        for seed in range(scenario.seed + AGAIN_SEED, scenario.seed + AGAIN_SEED + N_OTHERS)
+    ]
+    free = varying_of(
+        [one.tape for one in others],
+        quantities,
+        lambda tape, quantity: differs(tape, recorded.tape, quantity, limits),
+    )
+    trial = _Trial(scenario, sides, recorded, quantities, replace(limits, varying=free))
+    policy = mine.runtime.policy
+    repeated = trial.play_mine(policy).tape
+    unseeded = differing_repeats(card(scenario.algo), mine.tape, repeated, also=(ENV_ACTION,))
+    found = _Found(trial.rows(mine), unseeded)
+    return {**_placed(found, trial, policy), "choices": dict(policy.choices)}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What differs: rows, sources whose draws no seed repeats, draw tests."""
+
+    rows: tuple[SegmentRow, ...]
+    varying: tuple[str, ...]
+    draws: Sequence[Mapping[str, Any]] = ()
+
+
+def _placed(found: _Found, trial: _Trial, policy: Policy) -> dict[str, Any]:
+    """Return the answer; where something differs, with the lines that ran for it."""
+    rows, varying = found.rows, found.varying
+    rejected = {test["source"] for test in found.draws if test["is_rejected"]}
     places: dict[str, tuple[str, ...]] = {}
     if varying or rejected or any(row.status == "failed" for row in rows):
         traced, beside = _traced(trial, policy)
@@ -202,12 +265,10 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
         places = {name: places_of_draws(name, traced, is_seed=False) for name in rejected}
         places |= {name: places_of_draws(name, traced, is_seed=True) for name in varying}
     return {
-        "rows": [replace(row, scenario=scenario.name) for row in rows],
+        "rows": [replace(row, scenario=trial.scenario.name) for row in rows],
         "varying": varying,
-        "draws": draws,
+        "draws": list(found.draws),
         "places": places,
-        "floors_error": again.error,
-        "choices": dict(mine.runtime.policy.choices),
     }
 
 

@@ -9,16 +9,16 @@ import numpy as np
 
 from harness.judgement import SegmentRow
 from harness.records import Json
-from harness.segments.boundary import ENV_ACTION, RESETS
+from harness.segments.automatic import automatic_rows, without_draws
 from harness.segments.components import component_of
 from harness.segments.gather import strangers
 from harness.segments.hints import Context, Failing, hints_of
 from harness.segments.hints_related import related
+from harness.segments.names import ENV_ACTION, RESETS, ROUNDS, RUN_LENGTH, UNCLAIMED
 from harness.segments.networks import network_rows
 from harness.segments.noise import FLOAT32_UNIT, UNMEASURED_STEP, Floor, scale_of
-from harness.segments.quantities import ROUNDS, RUN_LENGTH, Quantity
-from harness.segments.tape import Array, Event, Slot, Tape
-from harness.segments.values import fits
+from harness.segments.quantities import Quantity
+from harness.segments.tape import Array, Event, Slot, Tape, fits
 
 # A difference counts from so many noise floors on. The floor is the distance of the reference's
 # float32 from its own float64 value. Another right formula has rounding of its own: the tanh
@@ -39,6 +39,7 @@ class Limits:
         env_steps: events after this many are not compared; None: all are.
         hyperparameters, n_envs: of the call; hints name numbers by them.
         total_timesteps: of the call; None: how long mine runs is not compared.
+        varying: what an optimiser does otherwise when draws differ, in the reference itself.
     """
 
     floors: Mapping[str, Floor] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Limits:
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
     n_envs: int = 1
     total_timesteps: int | None = None
+    varying: frozenset[str] = frozenset()
 
     def floor(self, name: str, slot: Slot, *, scale: float) -> float:
         """Return the noise floor of one event, absolute."""
@@ -70,18 +72,18 @@ def compare_tapes(
 
     Right inputs can be handed on only where mine taps every draw that the reference's tape has.
     Without one of them nothing after it is comparable, so no tapped row is failed or passed: all
-    are unobserved, and the hint names the taps that are missing.
+    are unobserved, and the hint names the taps that are missing. What environments and optimisers
+    show by themselves is compared in any case.
     """
     limits = limits or Limits()
     lacking = lacking_draws(mine, reference, quantities)
-    needed = f"needs the tap{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
     rows = []
     for quantity in quantities:
         row = _row(mine, reference, quantity, limits)
-        needs_draws = not quantity.counts or quantity.follows_draws
-        if lacking and needs_draws and row.status in ("passed", "failed"):
-            row = replace(row, status="unobserved", hints=(needed,))
-        if not (quantity.is_silent and row.status != "failed"):
+        if lacking:
+            row = without_draws(row, quantity, lacking, limits.varying)
+        is_listed = not quantity.is_silent or (lacking and not quantity.needs_draws)
+        if is_listed or row.status == "failed":
             rows.append(row)
     rows = [*_run_length(mine, reference, limits), *rows]
     networks = (
@@ -89,6 +91,7 @@ def compare_tapes(
         if lacking
         else network_rows(mine, reference, left_out=_with_other_draws(mine, reference, quantities))
     )
+    rows += automatic_rows(mine, reference) if lacking else ()
     rows = [row for row in rows if not _is_inherited(row, rows)]
     rows = [_beyond_network(row, mine, networks) for row in rows]
     off = [row for row in networks if row.status == "failed"]
@@ -156,15 +159,17 @@ def _beyond_network(row: SegmentRow, mine: Tape, networks: Sequence[SegmentRow])
 def lacking_draws(mine: Tape, reference: Tape, quantities: Sequence[Quantity]) -> tuple[str, ...]:
     """Return the draws that mine does not tap, and whose values nothing else carries over.
 
-    Rows of a minibatch are carried over by the minibatch itself.
+    Rows of a minibatch are carried over by the minibatch itself. Where the reference taps nothing
+    every draw lacks.
     """
+    has_taps = any(q.is_tap and reference.count(q.name) for q in quantities)
     is_gathered = any(q.gathers and mine.count(q.name) for q in quantities)
     gathered_stages = {q.stage for q in quantities if q.gathers} if is_gathered else set()
     return tuple(
         q.name
         for q in quantities
         if q.is_random and not q.is_optional and q.stage not in gathered_stages
-        if reference.count(q.name) and not mine.count(q.name)
+        if not has_taps or (reference.count(q.name) and not mine.count(q.name))
     )
 
 
@@ -173,10 +178,15 @@ def _never_happens(quantity: Quantity, mine: Tape) -> bool:
 
     Its optimisers are seen, and all that they train lies in tapped modules, of which this is one.
     """
-    is_watched = mine.count(ROUNDS) > 0 and not mine.count("updates")
+    is_watched = mine.count(ROUNDS) > 0 and not mine.count(UNCLAIMED)
     return (
         quantity.counts and bool(quantity.owner) and is_watched and mine.count(quantity.owner) > 0
     )
+
+
+def differs(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> bool:
+    """Return whether two tapes differ in a quantity."""
+    return _row(mine, reference, quantity, limits).status == "failed"
 
 
 def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> SegmentRow:

@@ -9,8 +9,7 @@ import numpy as np
 
 from harness.segments.noise import largest
 from harness.segments.sketch import sketch
-from harness.segments.tape import Array, Arrays, Event, Slot
-from harness.segments.values import fits
+from harness.segments.tape import Array, Arrays, Event, Slot, fits
 
 
 class Distances:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.segments.boundary import ENV_RESULT
+from harness.segments.names import ENV_RESULT
 from harness.segments.quantities import is_drawn
 from harness.segments.tape import Array, Event, Slot, Tape
 from harness.spec.cards.card import Card, TapRow
@@ -252,11 +252,15 @@ def _rows_of_rollout(tape: Tape, env_step: int) -> int:
     return int(next(iter(before[-1].arrays.values())).size) if before else 0
 
 
-def differing_repeats(card: Card, first: Tape, second: Tape) -> tuple[str, ...]:
-    """Return the sources whose draws differ between two plays of one side with one seed."""
-    return tuple(
-        row.name for row in card.taps if row.role == "source" if _varies(row.name, first, second)
-    )
+def differing_repeats(
+    card: Card, first: Tape, second: Tape, *, also: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the sources whose draws differ between two plays of one side with one seed.
+
+    also: what else follows from draws alone.
+    """
+    sources = [row.name for row in card.taps if row.role == "source"]
+    return tuple(name for name in (*sources, *also) if _varies(name, first, second))
 
 
 def _varies(name: str, first: Tape, second: Tape) -> bool:

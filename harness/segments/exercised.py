@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.records import Json
-from harness.segments.boundary import ENV_RESULT
+from harness.segments.names import ENV_RESULT
 from harness.segments.tape import Event, Tape
 
 # A round ends when a minibatch diverges by more than this times target_kl (SB3, ppo.py).

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.segments.tape import Event, Slot, Tape
-from harness.segments.values import fits
+from harness.segments.tape import Event, Slot, Tape, fits
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.segments.boundary import ENV_ACTION
 from harness.segments.hints_base import (
     FIT,
     MIN_ELEMENTS,
@@ -18,6 +17,7 @@ from harness.segments.hints_base import (
     explains,
     stacked,
 )
+from harness.segments.names import ENV_ACTION
 
 # Numbers that code multiplies with, whatever it computes.
 USUAL_FACTORS = {

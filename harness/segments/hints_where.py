@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.segments.boundary import ENV_ACTION, ENV_RESULT
 from harness.segments.hints_base import EVENTS_KEPT, Context, Flags, Floats, Pair, is_vector
+from harness.segments.names import ENV_ACTION, ENV_RESULT
 from harness.segments.tape import Event, Slot, Tape
 
 # How likely chance alone may put everything that is off under one flag.

@@ -9,6 +9,7 @@ from typing import Any
 from harness.codec import from_plain
 from harness.judgement import DrawRow, SegmentRow, SegmentsResult
 from harness.records import STAGES
+from harness.segments.automatic import NOT_IN_REFERENCE
 from harness.segments.hints import agreed
 from harness.segments.hints_related import settled
 from harness.segments.scenario import Scenario
@@ -46,9 +47,11 @@ def joined(
         for name, count in answer.get("events", {}).items():
             events[name] = events.get(name, 0) + count
     known = card(algo)
+    rows = () if reasons else _rows(begun)
+    notes = (*_bare(known, rows), *notes)
     choices = {key: n for answer in begun for key, n in answer.get("choices", {}).items()}
     return SegmentsResult(
-        rows=() if reasons else _rows(begun),
+        rows=rows,
         events=events,
         reason=reasons[0] if reasons else "",
         env_steps=sum(answer.get("env_steps", 0) for answer in begun),
@@ -56,6 +59,20 @@ def joined(
         notes=notes,
         is_invalid=bool(reasons),
         choices=choices,
+    )
+
+
+def _bare(known: Card, rows: Sequence[SegmentRow]) -> Iterator[str]:
+    """Yield what it means that a side taps nothing."""
+    taps = {row.name for row in known.taps}
+    tapped = [row for row in rows if row.tap in taps]
+    if not tapped or any(row.status != "unobserved" for row in tapped):
+        return
+    side = "the reference" if any(NOT_IN_REFERENCE in row.hints for row in tapped) else "mine"
+    yield (
+        f"{side} has no taps: what it asks of environments and optimisers is compared, the code "
+        "between is not. Parity can only be statistical, from many seeds; numerical parity needs "
+        "the taps"
     )
 
 
@@ -99,7 +116,8 @@ def _draws(known: Card, answer: Mapping[str, Any]) -> Iterator[DrawRow]:
         place = {"mine_place": lines[0], "mine_lines": lines} if lines else {}
         rows[name] = {**rows.get(name, {}), **place}
     for name in answer.get("varying", ()):
-        row = _draw_row(rows.get(name, {}), "seeding-determinism", taps[name].stage)
+        stage = taps[name].stage if name in taps else "collect"
+        row = _draw_row(rows.get(name, {}), "seeding-determinism", stage)
         yield replace(
             row,
             source=name,

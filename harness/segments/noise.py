@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.segments.tape import Array, Arrays, Event, Slot, Tape
-from harness.segments.values import fits
+from harness.segments.tape import Array, Arrays, Event, Slot, Tape, fits
 
 # The rounding unit of float32 (2^-23): no quantity is known better than this share of its scale.
 FLOAT32_UNIT = 2.0**-23

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from harness.segments.quantities import ROUNDS
-from harness.segments.tape import Arrays, Slot
+from harness.run.observe.optimisers import class_name
+from harness.segments.bare import KINDS as BARE_KINDS
+from harness.segments.bare import BareSteps, norm_of, plain
+from harness.segments.names import CONSTANTS, ROUNDS
+from harness.segments.tape import Arrays, Slot, Tape
 from harness.segments.values import hand_on
 
 if TYPE_CHECKING:
@@ -26,12 +29,13 @@ class Optimisers:
     """The hooks of every optimiser of one side.
 
     Parameters are grouped by the tapped module that holds them, so that two optimisers over the
-    halves of a module give the same events as one over the whole. Those of no tapped module have
-    no prefix: `updates`, `grad`, `step`.
+    halves of a module give the same events as one over the whole. Of those of no tapped module only
+    the steps themselves are seen (`BareSteps`).
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._bare = BareSteps(runtime)
         self.updates = 0
         self._counts: dict[int, tuple[int, int]] = {}
         self._placed: list[Placed] = []
@@ -76,7 +80,8 @@ class Optimisers:
         runtime = self._runtime
         every = [p for group in optimiser.param_groups for p in group["params"]]
         trained = [p for p in every if p.grad is not None] or self._expected(every)
-        self._placed = [self._place(p) for p in trained]
+        tapped = [p for p in trained if self._is_named(p)]
+        self._placed = [self._place(p) for p in tapped]
         self._own_rates = []
         here = runtime.boundary.env_steps
         if here != self._round_at:
@@ -89,14 +94,19 @@ class Optimisers:
             runtime.take(f"{name}updates", slot, {"": np.array(slot[0])})
             self._hand_on_rate(optimiser, name, slot)
             gradients = {field: _array(p.grad) for p, field in group if p.grad is not None}
+            if runtime.reference is None and not runtime.policy.is_light:
+                runtime.take(f"{name}grad_norm", slot, {"": np.array(norm_of(trained))})
             known = runtime.take(f"{name}grad", slot, gradients)
             for parameter, field in group:
                 if known and field in known:
                     own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
                     parameter.grad = hand_on(own, {"": known[field]})
         is_light = runtime.policy.is_light and not is_extra
-        self._before = [p if is_light else p.detach().clone() for p in trained]
-        self._credit(optimiser)
+        self._before = [p if is_light else p.detach().clone() for p in tapped]
+        self._credit(optimiser, [name for name, _, _ in self._groups()])
+        if len(tapped) < len(trained) and not runtime.policy.is_light:
+            unnamed = [p for p in trained if not self._is_named(p)]
+            self._credit(optimiser, [self._bare.before(optimiser, unnamed)], kinds=BARE_KINDS)
 
     def _after_step(self, optimiser: torch.optim.Optimizer) -> None:
         before = {id(p): b for (p, *_), b in zip(self._placed, self._before, strict=True)}
@@ -175,10 +185,18 @@ class Optimisers:
         for (prefix, slot), group in groups.items():
             yield prefix, slot, group
 
+    def _is_named(self, parameter: torch.Tensor) -> bool:
+        """Return whether a tap of this side, or of the reference beside it, says whose it is."""
+        reference = self._runtime.reference
+        name, _ = self._runtime.modules.owner_of(parameter)
+        if self._runtime.policy.is_light or not isinstance(reference, Tape) or not reference.bare:
+            return bool(name) or self._runtime.policy.is_light
+        return name in reference.owners
+
     def _is_extra(self) -> bool:
         """Return whether the reference makes no step of these parameters here."""
         runtime = self._runtime
-        if runtime.reference is None or not runtime.hands_on_all:
+        if runtime.reference is None or not runtime.hands_on_all or not self._placed:
             return False
         return not any(
             runtime.reference.at(f"{name}after", slot) for name, slot, _ in self._groups()
@@ -186,21 +204,31 @@ class Optimisers:
 
     def _note_owner(self, prefix: str) -> None:
         owner = prefix.removesuffix("_")
-        if owner and owner not in self._runtime.tape.owners:
-            self._runtime.tape.owners.append(owner)
+        tape = self._runtime.tape
+        if owner and owner not in tape.owners:
+            tape.owners.append(owner)
+            held = [p for p, prefix_, *_ in self._placed if prefix_ == prefix]
+            tape.trained.setdefault(owner, []).extend(plain(p) for p in held)
 
-    def _credit(self, optimiser: torch.optim.Optimizer) -> None:
+    def _credit(
+        self,
+        optimiser: torch.optim.Optimizer,
+        prefixes: Sequence[str],
+        *,
+        kinds: Sequence[str] = ("updates", "learning_rate", "grad", "step"),
+    ) -> None:
         """Credit the lines before the step to everything that is seen at it."""
         runtime = self._runtime
         if runtime.policy.is_light:
             return
-        names = dict.fromkeys(name for name, _, _ in self._groups())
+        names = [name for name in dict.fromkeys(prefixes) if name]
         for name in names:
-            for kind in ("updates", "learning_rate", "grad", "step"):
+            for kind in kinds:
                 runtime.tracer.credit_also(f"{name}{kind}")
                 runtime.sites.note(f"{name}{kind}")
             runtime.tape.constants.setdefault(name, _constants(optimiser))
-            for kind in ("grad", "step"):  # which parameters there are, and what is done to them
+            # Which parameters there are, how far they are moved, and how.
+            for kind in ("grad", "learning_rate", "step", CONSTANTS):
                 self.birthplaces[f"{name}{kind}"] = [*self._made.get(id(optimiser), ())]
         if id(optimiser) not in self._rates:
             rates = [group["lr"] for group in optimiser.param_groups]
@@ -215,7 +243,7 @@ def _constants(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
     """Return the class and the plain options of an optimiser."""
     options = optimiser.param_groups[0].items()
     plain = {key: value for key, value in options if isinstance(value, (bool, int, float, tuple))}
-    return {"class": type(optimiser).__name__, **plain}
+    return {"class": class_name(optimiser), **plain}
 
 
 def _array(tensor: Any) -> np.ndarray[Any, Any]:

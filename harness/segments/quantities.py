@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.records import STAGES, Json
-from harness.segments.boundary import ENV_ACTION, ENV_RESULT, RESETS
+from harness.segments.names import ENV_ACTION, ENV_RESULT, RESETS, ROUNDS
 from harness.segments.tape import Tape
 from harness.spec.cards.card import Card, TapRow
+from harness.spec.cards.names import HOOKED_ENDS
 
 # What one trained module gives, in data-flow order: suffix, component, stage.
 _OWNED = (
@@ -17,12 +18,10 @@ _OWNED = (
     ("grad", "gradient-optimiser", "gradient"),
     ("step", "gradient-optimiser", "step"),
 )
-# At which env steps optimisers step at all: seen without any tap.
-ROUNDS = "update_rounds"
-# How many env steps a side makes in all.
-RUN_LENGTH = "run_length"
 # How often a thing happens is itself compared for these.
 COUNTED = ("updates",)
+# What an optimiser does whatever it is given.
+FREE = ("updates", "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,11 @@ class Quantity:
         field_components: field -> where a difference in this field alone sits.
         at_ends: fields of these of which that holds only where an episode ended.
         terms: other quantity -> where a difference sits that is a multiple of it.
-        follows_draws: comparable only where every draw is handed on, though its events count.
         extra_component: where it sits that mine has more events; "": as always.
         is_computed: from taps alone, so that its rounding can be measured.
         owner: the trained module whose optimiser shows it, so that mine needs no other tap; or "".
+        needs_draws: comparable only where every draw is handed on.
+        is_tap: a tap of the card.
     """
 
     name: str
@@ -57,10 +57,11 @@ class Quantity:
     field_components: Mapping[str, str] = field(default_factory=dict)
     at_ends: tuple[str, ...] = ()
     terms: Mapping[str, str] = field(default_factory=dict)
-    follows_draws: bool = False
     extra_component: str = ""
     is_computed: bool = True
     owner: str = ""
+    needs_draws: bool = True
+    is_tap: bool = False
 
     def spanning_under(self, hyperparameters: Mapping[str, Json]) -> tuple[str, ...]:
         """Return the fields of a minibatch's row that come from several stored rows."""
@@ -68,15 +69,21 @@ class Quantity:
 
 
 def quantities_of(card: Card, reference: Tape, mine: Tape) -> tuple[Quantity, ...]:
-    """Return what is compared of these two tapes, stage by stage."""
+    """Return what is compared of these two tapes, stage by stage.
+
+    Of a reference without taps every tap that no side may lack is listed, so that it is unobserved.
+    """
+    has_taps = any(reference.count(row.name) for row in card.taps)
+    taps = [
+        row
+        for row in card.taps
+        if reference.count(row.name)
+        or not (has_taps or row.is_optional or row.name.endswith(HOOKED_ENDS))
+    ]
     found = [
         *_of_environment(),
-        *(
-            _of_tap(row, is_random=is_drawn(row, reference, mine))
-            for row in card.taps
-            if reference.count(row.name)
-        ),
-        *_of_owners(reference.owners),
+        *(_of_tap(row, is_random=is_drawn(row, reference, mine)) for row in taps),
+        *_of_owners(reference),
         *_of_modules(card, reference),
     ]
     return tuple(sorted(found, key=lambda quantity: STAGES.index(quantity.stage)))
@@ -97,10 +104,13 @@ def _of_environment() -> Iterator[Quantity]:
         counts=True,
         field_components={"seed": "seeding-determinism"},
         is_computed=False,
+        needs_draws=False,
     )
-    yield Quantity(ENV_RESULT, "env-interface", "collect", is_computed=False)
-    yield Quantity(ENV_ACTION, "action-scaling", "collect", counts=True, follows_draws=True)
-    yield Quantity(ROUNDS, "update-schedule", "sample", counts=True, is_silent=True)
+    yield Quantity(ENV_RESULT, "env-interface", "collect", is_computed=False, needs_draws=False)
+    yield Quantity(ENV_ACTION, "action-scaling", "collect", counts=True)
+    yield Quantity(
+        ROUNDS, "update-schedule", "sample", counts=True, is_silent=True, needs_draws=False
+    )
 
 
 def _of_tap(row: TapRow, *, is_random: bool) -> Quantity:
@@ -111,7 +121,7 @@ def _of_tap(row: TapRow, *, is_random: bool) -> Quantity:
         is_random=is_random,
         is_computed=not is_random and row.shape != "module",
         counts=row.counts,
-        follows_draws=row.counts,
+        is_tap=True,
         is_optional=row.is_optional,
         gathers=row.gathers,
         spanning=row.spanning,
@@ -124,11 +134,18 @@ def _of_tap(row: TapRow, *, is_random: bool) -> Quantity:
     )
 
 
-def _of_owners(owners: Iterable[str]) -> Iterator[Quantity]:
-    for owner in owners:
+def _of_owners(reference: Tape) -> Iterator[Quantity]:
+    for owner in reference.owners:
         for suffix, component, stage in _OWNED:
-            counts = suffix in COUNTED
-            yield Quantity(f"{owner}_{suffix}", component, stage, counts=counts, owner=owner)
+            if suffix in FREE or owner not in reference.bare:
+                yield Quantity(
+                    f"{owner}_{suffix}",
+                    component,
+                    stage,
+                    counts=suffix in COUNTED,
+                    needs_draws=suffix not in FREE,
+                    owner=owner,
+                )
 
 
 def _of_modules(card: Card, reference: Tape) -> Iterator[Quantity]:

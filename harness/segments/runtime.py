@@ -61,7 +61,7 @@ class Policy:
     Attributes:
         perturbed: module taps whose weights get noise of spread `perturbation` when recorded.
         reward_scale: factor on the environment's rewards when recorded.
-        hands_on: "all" taps and steps, "sources" alone, or "none".
+        hands_on: "all" taps and steps, "sources" alone, the "environment" alone, or "none".
         also: checks that are handed on as sources are. own: checks that never are.
         nudge_seed: after every optimiser step, move each weight by one unit in the last place.
         whole_from: from this many env steps on everything is handed on; None: as `hands_on` says.
@@ -235,7 +235,13 @@ class Runtime:
         return (self.boundary.env_steps, seen)
 
     def take(
-        self, name: str, slot: Slot, arrays: Arrays, *, is_source: bool = False
+        self,
+        name: str,
+        slot: Slot,
+        arrays: Arrays,
+        *,
+        is_source: bool = False,
+        is_environment: bool = False,
     ) -> Arrays | None:
         """Put an event down; return the reference's arrays at the same place, to be handed on."""
         event = Event(arrays, self.boundary.env_steps, self.optimisers.updates)
@@ -244,6 +250,7 @@ class Runtime:
         is_handed = self.hands_on_all or (
             self.policy.hands_on == "sources" and (is_source or name in self.policy.also)
         )
+        is_handed = is_handed or (self.policy.hands_on == "environment" and is_environment)
         return known.arrays if known and is_handed else None
 
     @property
@@ -339,7 +346,7 @@ class Runtime:
 
     def _take_at_boundary(self, name: str, slot: Slot, arrays: Arrays) -> Arrays | None:
         self.event(name)
-        return self.take(name, slot, arrays, is_source=True)
+        return self.take(name, slot, arrays, is_source=True, is_environment=True)
 
     def _note_unknown(self, name: str) -> None:
         sentence = f"no tap {name!r} in the card; {nearest_sentence(name, self._rows)}"

@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.judgement import SegmentRow
-from harness.segments.boundary import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
 from harness.segments.lines import Lines, merged, place_of, stretches, text_of, widened
+from harness.segments.names import (
+    ENV_ACTION,
+    ENV_RESULT,
+    ENV_START,
+    GRAD_NORM,
+    LEGAL_ACTIONS,
+    RESETS,
+    ROUNDS,
+    RUN_LENGTH,
+)
 from harness.segments.networks import KINDS
-from harness.segments.quantities import ROUNDS, RUN_LENGTH
 from harness.segments.runtime import Runtime
 from harness.segments.slices import behind, constants
 
@@ -83,6 +91,7 @@ def _lines(name: str, runtime: Runtime) -> Lines:
     quantities that it computes.
     """
     tracer = runtime.tracer
+    name = ENV_ACTION if name == LEGAL_ACTIONS else name
     if name in (RUN_LENGTH, RESETS):
         return tracer.around() if name == RUN_LENGTH else tracer.before(ENV_START)
     is_update = runtime.is_update
@@ -126,7 +135,7 @@ def _of_value(name: str, runtime: Runtime) -> Lines:
     if name.endswith(f"_{LEARNING_RATE}"):
         # What was computed for the optimiser had still to reach it.
         return merged(found, tracer.between(lambda before, _: before == LEARNING_RATE))
-    if not name.endswith("_grad"):
+    if not name.endswith(("_grad", f"_{GRAD_NORM}")):
         return found
     # A gradient flows through everything that the update computed.
     return merged(found, tracer.between(lambda one, other: is_update(one) and is_update(other)))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
+Shape = tuple[int, ...]
 
 # Where an event stands, so that those of both sides can be matched although one makes more of them:
 # (env steps made, n-th occurrence of this quantity at that count) for taps and optimiser steps,
@@ -35,6 +36,8 @@ class Tape:
         sites: quantity -> "file:line" of its tap.
         problems: what could not be taken down, and why.
         owners: tapped modules and tensors that an optimiser trains, in order of their taps.
+        bare: those of the owners that no tap names (see bare.py).
+        trained: owner -> shapes of what is trained, without axes of size 1.
         others: tapped modules that none trains.
         shared: module tap -> earlier module tap that holds the same tensors.
         constants: prefix of an owner's quantities -> its optimiser's class and options.
@@ -45,12 +48,15 @@ class Tape:
         descended: taps of single numbers through which a gradient other than 0 flowed back.
         env_steps: made in the end, summed over parallel environments.
         capacity: transitions that the replay buffer keeps; 0: all, or there is none.
+        illegal: (env step, action) of actions outside the space of actions. n_actions: looked at.
     """
 
     events: dict[str, dict[Slot, Event]] = field(default_factory=dict)
     sites: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
+    bare: list[str] = field(default_factory=list)
+    trained: dict[str, list[Shape]] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
     shared: dict[str, str] = field(default_factory=dict)
     constants: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,6 +67,8 @@ class Tape:
     descended: set[str] = field(default_factory=set)
     env_steps: int = 0
     capacity: int = 0
+    illegal: list[tuple[int, str]] = field(default_factory=list)
+    n_actions: int = 0
 
     def count(self, name: str) -> int:
         """Return how many events a quantity has."""
@@ -82,3 +90,12 @@ def put(tape: Tape, name: str, slot: Slot, event: Event) -> None:
         tape.events[name][slot] = event
     else:
         known.arrays.update(event.arrays)
+
+
+def fits(mine: Array, reference: Array) -> bool:
+    """Return whether two arrays have the same shape when axes of size 1 are left out."""
+    return _squeezed(mine) == _squeezed(reference)
+
+
+def _squeezed(array: Array) -> tuple[int, ...]:
+    return tuple(size for size in array.shape if size != 1)

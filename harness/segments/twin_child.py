@@ -21,10 +21,10 @@ import torch
 
 from harness.codec import to_plain
 from harness.records import SideSpec
-from harness.segments.boundary import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
 from harness.segments.compare import Limits, compare_tapes
 from harness.segments.distances import Distances
 from harness.segments.filetape import TapeReader, TapeWriter
+from harness.segments.names import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
 from harness.segments.noise import floors_of_sizes
 from harness.segments.play import Played, folders_of, play
 from harness.segments.quantities import quantities_of

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.segments.tape import Array, Arrays
+from harness.segments.tape import Array, Arrays, fits
 
 
 def arrays_of(value: Any) -> Arrays:
@@ -52,15 +52,6 @@ def _copy(value: Any) -> Array:
         msg = f"expected a number, array or tensor, saw {type(value).__name__}"
         raise TypeError(msg)
     return array
-
-
-def fits(mine: Array, reference: Array) -> bool:
-    """Return whether two arrays have the same shape when axes of size 1 are left out."""
-    return _squeezed(mine) == _squeezed(reference)
-
-
-def _squeezed(array: Array) -> tuple[int, ...]:
-    return tuple(size for size in array.shape if size != 1)
 
 
 def hand_on(value: Any, reference: Arrays) -> Any:

@@ -3,8 +3,7 @@
 import numpy as np
 
 from harness.segments.hints import Context, Failing
-from harness.segments.tape import Event, Tape
-from harness.segments.values import fits
+from harness.segments.tape import Event, Tape, fits
 
 HYPERPARAMETERS = {"gamma": 0.93, "tau": 0.3, "vf_coef": 0.37, "max_grad_norm": 0.41}
 

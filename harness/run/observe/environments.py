@@ -42,6 +42,7 @@ class EnvRecord:
         is_freshly_seeded: a seed was given since the last step; another one counts no more.
         is_inside: one of its layers is stepping or resetting at this moment.
         outer: wrappers that the side put around it, in the order in which they were made.
+        action_space: what the environment offers; None when it is not known.
     """
 
     env_id: str
@@ -58,6 +59,7 @@ class EnvRecord:
     is_freshly_seeded: bool = False
     is_inside: bool = False
     outer: list[weakref[Any]] = field(default_factory=list)
+    action_space: spaces.Space[Any] | None = None
 
 
 class BoundaryWatch(Protocol):
@@ -266,6 +268,7 @@ def record_of(env: gymnasium.Env[Any, Any], *, wanted: str) -> EnvRecord:
         env_id=_id_of_class(type(bare), wanted) if bare.spec is None else bare.spec.id,
         description=description_of(env),
         has_numeric_actions=isinstance(env.action_space, NUMERIC_SPACES),
+        action_space=env.action_space,
     )
 
 
@@ -294,6 +297,7 @@ def records_of_vector(
             description=model.description if model else _description_of_vector(envs),
             has_numeric_actions=isinstance(envs.single_action_space, NUMERIC_SPACES),
             autoreset_mode=str(getattr(mode, "value", mode)),
+            action_space=envs.single_action_space,
         )
         for _ in range(envs.num_envs)
     ]

@@ -1,4 +1,7 @@
-"""Where in the side's code each quantity is born: the first line outside harness and torch."""
+"""Where in the side's code each quantity is born: the first line outside harness and libraries.
+
+Those are torch and gymnasium: a side steps its environments through wrappers and vectors of them.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import gymnasium
 import torch
 
 # Frames of these folders are machinery between the quantity and the code that made it. A virtual
 # environment may be a link: its files are then known under both paths.
 _MACHINERY = tuple(
     f"{folder}/"
-    for file in (sys.modules["harness"].__file__, torch.__file__)
+    for file in (sys.modules["harness"].__file__, torch.__file__, gymnasium.__file__)
     if file
     for folder in dict.fromkeys((Path(file).parent, Path(file).resolve().parent))
 )

@@ -23,6 +23,7 @@ from harness.segments.run import run_segments, segments_key
 from harness.segments.scenario import scenarios
 from harness.segments.twin_run import TWIN_SCHEMA, TwinTask, run_twin
 from harness.spec.cards import card
+from harness.stats.drift import Band
 from harness.store.answers import find_answer, keep_answer
 from harness.store.store import Store
 
@@ -130,16 +131,29 @@ def twin_of(
         spec.algo, spec.mine, spec.reference, env, seed, dict(segments.choices), handed_on
     )
     runs = [plan_run(spec, env, role=role, seed=seed).key for role in ROLES]
-    parts = [TWIN_SCHEMA, *runs, dict(segments.choices), handed_on]
-    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    key = _hashed(TWIN_SCHEMA, *runs, dict(segments.choices), handed_on)
     question = _Question(
         "twins",
         TwinRow,
         key=key,
-        ask=lambda: run_twin(task, jobs=jobs),
+        ask=lambda: _twinned(store, task, _hashed(TWIN_SCHEMA, runs[-1], handed_on), jobs=jobs),
         is_final=lambda found: found.status != "not run",
     )
     return _kept(store, question)
+
+
+def _twinned(store: Store, task: TwinTask, reference_key: str, *, jobs: int) -> TwinRow:
+    """Run the twin; how far nudged references drift is kept, for it does not depend on mine."""
+    kept = find_answer(store.root, "bands", key=reference_key)
+    bands = None if kept is None else from_plain(dict[str, Band], kept)
+    found = run_twin(task, jobs=jobs, bands=bands)
+    if bands is None and found.bands:
+        keep_answer(store.root, "bands", key=reference_key, answer=dict(found.bands))
+    return found.row
+
+
+def _hashed(*parts: Json) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _kept(store: Store, question: _Question[Answer]) -> Answer:

@@ -8,6 +8,8 @@ from harness import ahead
 from harness.judgement import SegmentsResult, TwinRow
 from harness.preflight import PreflightResult, PreflightRun
 from harness.records import Outcome
+from harness.segments.twin_run import Twinned
+from harness.stats.drift import Band
 from harness.store.store import Store
 from tests.judge import evidence as made
 from tests.judge.evidence import ENV
@@ -73,18 +75,30 @@ def test_algorithm_without_scenarios_says_so(spec, store, monkeypatch):
 @pytest.fixture
 def twin_run(monkeypatch):
     answers = [made.twin()]
-    calls = []
+    calls, given = [], []
 
-    def ask(task, *, jobs):
+    def ask(task, *, jobs, bands):
         calls.append(task)
-        return answers[0]
+        given.append(bands)
+        return Twinned(answers[0], BANDS)
 
     monkeypatch.setattr(ahead, "run_twin", ask)
-    return calls, answers
+    return calls, answers, given
+
+
+BANDS = {"loss": Band((3,), (1e-5,)), "updates": Band()}
+
+
+def test_bands_are_measured_once_for_a_reference_whatever_mine_is(spec, store, twin_run):
+    edited = replace(spec, mine=replace(spec.mine, source_digest="1" * 64))
+    other = replace(spec, reference=replace(spec.reference, source_digest="2" * 64))
+    for asked in (spec, edited, other):
+        ahead.twin_of(asked, store, asked.envs[0], made.segments(), jobs=1)
+    assert twin_run[2] == [None, BANDS, None]
 
 
 def test_twin_run_is_kept_by_what_can_change_it(spec, store, twin_run):
-    calls, _ = twin_run
+    calls, *_ = twin_run
     ask = {"jobs": 1}
     for _ in range(2):
         assert ahead.twin_of(spec, store, spec.envs[0], made.segments(), **ask) == made.twin()
@@ -99,7 +113,7 @@ def test_twin_run_is_kept_by_what_can_change_it(spec, store, twin_run):
 
 
 def test_twin_run_that_failed_is_asked_again(spec, store, twin_run):
-    calls, answers = twin_run
+    calls, answers, _ = twin_run
     answers[0] = made.twin("not run", detail="killed")
     for _ in range(2):
         ahead.twin_of(spec, store, spec.envs[0], made.segments(), jobs=1)

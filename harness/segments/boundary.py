@@ -42,7 +42,7 @@ class Boundary:
         reward_scale: factor on the environment's rewards (a perturbation).
 
     Attributes:
-        env_steps: made so far, summed over parallel environments.
+        env_steps: made so far, summed over parallel environments. n_envs: asked for.
         birthplaces: lines on which environments were made.
     """
 
@@ -60,7 +60,7 @@ class Boundary:
         self.birthplaces: list[str] = []
         self.silent_resets = 0
         self.env_steps = 0
-        self._n_envs = call.n_envs
+        self.n_envs = call.n_envs
         self._take = take
         self._sites = sites
         self._tape = tape
@@ -145,7 +145,7 @@ class Boundary:
         """Admit environments of the wanted id in the order of their first reset or step."""
         if record.index == UNDECIDED:
             is_wanted = record.env_id == self.env_id and not record.is_muted
-            is_wanted = is_wanted and self._n_admitted < self._n_envs
+            is_wanted = is_wanted and self._n_admitted < self.n_envs
             record.index = self._n_admitted if is_wanted else AUXILIARY
             self._n_admitted += is_wanted
         return record.index >= 0

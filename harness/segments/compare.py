@@ -162,14 +162,15 @@ def lacking_draws(mine: Tape, reference: Tape, quantities: Sequence[Quantity]) -
     Rows of a minibatch are carried over by the minibatch itself. Where the reference taps nothing
     every draw lacks.
     """
-    has_taps = any(q.is_tap and reference.count(q.name) for q in quantities)
+    taps = [q.name for q in quantities if q.is_tap]
+    is_bare = bool(taps) and not any(map(reference.count, taps))
     is_gathered = any(q.gathers and mine.count(q.name) for q in quantities)
     gathered_stages = {q.stage for q in quantities if q.gathers} if is_gathered else set()
     return tuple(
         q.name
         for q in quantities
         if q.is_random and not q.is_optional and q.stage not in gathered_stages
-        if not has_taps or (reference.count(q.name) and not mine.count(q.name))
+        if is_bare or (reference.count(q.name) and not mine.count(q.name))
     )
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.segments.names import GREEDY
 from harness.segments.noise import largest
 from harness.segments.sketch import sketch
 from harness.segments.tape import Array, Arrays, Event, Slot, fits
+
+# Array of a follower's file that is no quantity.
+CHOICES = "~choices"
 
 
 class Distances:
@@ -23,12 +27,18 @@ class Distances:
 
     Args:
         whole: quantities that are recorded in full. is_over: whether the record has ended.
+        action: tap of the actions that a module's values decide, where nothing is drawn.
     """
 
-    def __init__(self, *, whole: frozenset[str], is_over: Callable[[], bool]) -> None:
+    def __init__(
+        self, *, whole: frozenset[str], is_over: Callable[[], bool], action: str = ""
+    ) -> None:
         self._whole = whole
+        self._action = action
         self._is_over = is_over
         self._slots: dict[str, Slot] = {}
+        self._greedy: Array | None = None
+        self.choices: list[tuple[int, bool, bool]] = []
         self.columns: dict[str, list[tuple[int, int, float, float]]] = {}
 
     def keep(self, name: str, slot: Slot, event: Event, known: Event | None) -> None:
@@ -38,10 +48,25 @@ class Distances:
                 self._add(name, slot, event, (np.inf, 0.0))
             return
         arrays = event.arrays
+        if name == GREEDY:
+            self._greedy = known.arrays[""].argmax(axis=-1)
+            scale = largest(known.arrays[""])
+            self._add(name, slot, event, (regret(arrays[""], known.arrays[""]), scale))
+            return
+        self._note_choice(name, event, known)
         if name not in self._whole:
             arrays = {field: sketch(array) for field, array in arrays.items()}
         scale = max((largest(array) for array in known.arrays.values()), default=0.0)
         self._add(name, slot, event, (_error(arrays, known.arrays), scale))
+
+    def _note_choice(self, name: str, event: Event, known: Event) -> None:
+        """Note whether either side's own action is the greedy one of the record."""
+        if name != self._action or self._greedy is None:
+            return
+        own, drawn = event.arrays[""].ravel(), known.arrays[""].ravel()
+        if own.dtype.kind in "iu" and own.size == drawn.size == self._greedy.size:
+            hits = zip(own == self._greedy, drawn == self._greedy, strict=True)
+            self.choices += [(event.env_step, bool(ours), bool(theirs)) for ours, theirs in hits]
 
     def median(self) -> float:
         """Return the median over quantities of their median distance; 0 when there are none."""
@@ -49,8 +74,13 @@ class Distances:
         return float(np.median(each)) if each else 0.0
 
     def save(self, path: Path) -> None:
-        """Write every quantity as (n, 4): env step, update, error, largest entry."""
+        """Write every quantity as (n, 4): env step, update, error, largest entry.
+
+        CHOICES, (n, 3): env step, whether mine's own and the record's action were the greedy one.
+        """
         arrays = {name: np.array(rows, dtype=np.float64) for name, rows in self.columns.items()}
+        if self.choices:
+            arrays[CHOICES] = np.array(self.choices, dtype=np.float64)
         with path.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
 
@@ -62,6 +92,17 @@ class Distances:
             rows.pop()
         self._slots[name] = slot
         rows.append((event.env_step, event.update, *measured))
+
+
+def regret(mine: Array, reference: Array) -> float:
+    """Return by how much mine's greedy actions are worse in the reference's own values.
+
+    mine, reference: (n_envs, n_actions), values of all actions. A tie costs nothing.
+    """
+    if mine.shape != reference.shape:
+        return np.inf
+    chosen = np.take_along_axis(reference, mine.argmax(axis=-1)[:, np.newaxis], axis=-1)[:, 0]
+    return float((reference.max(axis=-1) - chosen).max())
 
 
 def _error(mine: Arrays, reference: Arrays) -> float:

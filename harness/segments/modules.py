@@ -40,6 +40,7 @@ class Modules:
         self._made: dict[int, tuple[str, ...]] = {}
         self._of_module: dict[int, str] = {}
         self._roots: dict[int, str] = {}
+        self._modules: dict[str, torch.nn.Module] = {}
         self.called: set[str] = set()
 
     def was_called(self, module: Any, args: Any) -> None:
@@ -68,6 +69,7 @@ class Modules:
             self.birthplaces[name] = sorted({place for calls in places for place in calls})
             self._of_module |= {id(part): name for part in value.modules()}
             self._roots[id(value)] = name
+            self._modules[name] = value
         else:
             parameters = [value]
         shapes = [tuple(p.shape) for p in parameters]
@@ -89,6 +91,10 @@ class Modules:
     def root_of(self, module: Any) -> str:
         """Return the tap of a module, "" for one that is not tapped itself."""
         return self._roots.get(id(module), "")
+
+    def module_of(self, name: str) -> torch.nn.Module | None:
+        """Return the module of a tap; None where none is tapped under this name."""
+        return self._modules.get(name)
 
     def layer_of(self, module: Any) -> tuple[str, str, bool] | None:
         """Return (tap, field of its weight, whether it is a first layer) of a layer; else None.

@@ -27,6 +27,7 @@ from harness.run.observe.patches import Patches, watch_environments
 from harness.run.observe.sites import Sites
 from harness.segments.boundary import Boundary
 from harness.segments.descent import watch_descent
+from harness.segments.greedy import Greedy
 from harness.segments.lines import Tracer
 from harness.segments.modules import Modules
 from harness.segments.networks import NetworkWatch
@@ -134,6 +135,7 @@ class Runtime:
         )
         self.optimisers = Optimisers(self)
         self.networks = NetworkWatch(self)
+        self.greedy = Greedy(self)
 
     def _put(self, name: str, slot: Slot, event: Event, known: Event | None) -> None:
         del known
@@ -170,6 +172,8 @@ class Runtime:
 
     def handle(self, name: str, value: Any) -> Any:
         """Take a value down; return the reference's at the same place, or the value itself."""
+        if self.greedy.is_asking:
+            return value
         self.event(name)
         try:
             return self._handle(name, value)
@@ -288,6 +292,8 @@ class Runtime:
                 self._check_before(name)
         elif row.clock == "env_step":
             self._check_acting(row)
+        if self.policy.is_light:
+            self.greedy.take(row)
         slot = self.slot(name)
         is_source = row.role == "source"
         if self.modules.admits(value):
@@ -297,6 +303,7 @@ class Runtime:
         if known is not None and name not in self.policy.own:
             handed = hand_on(value, known)
         watch_descent(self.tape, name, handed)
+        self.greedy.remember(name, handed)
         return handed
 
     def _handle_module(self, name: str, value: Any, slot: Slot) -> Any:

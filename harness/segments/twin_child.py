@@ -24,7 +24,7 @@ from harness.records import SideSpec
 from harness.segments.compare import Limits, compare_tapes
 from harness.segments.distances import Distances
 from harness.segments.filetape import TapeReader, TapeWriter
-from harness.segments.names import ENV_ACTION, ENV_RESULT, ENV_START, RESETS
+from harness.segments.names import ENV_ACTION, ENV_RESULT, ENV_START, GREEDY, RESETS
 from harness.segments.noise import floors_of_sizes
 from harness.segments.play import Played, folders_of, play
 from harness.segments.quantities import quantities_of
@@ -98,10 +98,14 @@ def record(job: _Asked) -> dict[str, Any]:
     writer = TapeWriter(job.record, limit_bytes=RECORD_LIMIT_BYTES)
 
     first_update: list[int] = []
+    counts = {row.name for row in card(job.call.algo).taps if row.counts} | {RESETS, ENV_ACTION}
+    counted: dict[str, dict[Slot, int]] = {}
 
     def keep(name: str, slot: Slot, event: Event, known: Event | None) -> None:
         del known
         arrays = event.arrays
+        if name in counts or name.endswith("updates"):
+            counted.setdefault(name, {})[slot] = event.env_step
         if name.endswith("updates") and not first_update:
             first_update.append(event.env_step)
         if name not in whole:
@@ -116,6 +120,7 @@ def record(job: _Asked) -> dict[str, Any]:
         "env_steps": played.tape.env_steps,
         "owners": played.tape.owners,
         "is_cut": writer.is_full,
+        "counted": {name: [*slots.values()] for name, slots in counted.items()},
         "first_update": first_update[0] if first_update else 0,
         "sites": played.tape.sites,
     }
@@ -125,7 +130,7 @@ def _kept_whole(job: _Asked) -> frozenset[str]:
     """Return what is handed on and therefore kept in full."""
     sources = {row.name for row in card(job.call.algo).taps if row.role == "source"}
     modules = {row.name for row in card(job.call.algo).taps if row.shape == "module"}
-    boundary = {ENV_ACTION, ENV_RESULT, ENV_START, RESETS}
+    boundary = {ENV_ACTION, ENV_RESULT, ENV_START, RESETS, GREEDY}
     return frozenset(sources | modules | boundary | set(job.also))
 
 
@@ -145,7 +150,10 @@ def follow(job: _Asked, target: Path) -> dict[str, Any]:
 
 def _followed(job: _Asked, policy: Policy) -> tuple[Distances, Played]:
     reader = TapeReader(job.record)
-    distances = Distances(whole=_kept_whole(job), is_over=lambda: reader.is_at_end)
+    chosen = [row.name for row in card(job.call.algo).taps if row.greedy_of]
+    distances = Distances(
+        whole=_kept_whole(job), is_over=lambda: reader.is_at_end, action="".join(chosen[:1])
+    )
     played = play(job.side, job.call, reference=reader, policy=policy, keep=distances.keep)
     return distances, played
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from harness.children import Children
 from harness.codec import from_plain
 from harness.judgement import SegmentRow, TwinRow
 from harness.records import STAGES, EnvPlan, Json, SideSpec
+from harness.segments.distances import CHOICES
+from harness.segments.names import GREEDY
 from harness.segments.quantities import Quantity, quantities_of
 from harness.segments.run import run_child
 from harness.segments.tape import Tape
@@ -25,6 +27,7 @@ from harness.stats.drift import (
     Band,
     Departure,
     band_of,
+    departed_choices,
     departed_count,
     departure_of,
     informative_until,
@@ -32,7 +35,7 @@ from harness.stats.drift import (
 )
 
 # Version of an answer; part of its key.
-TWIN_SCHEMA = 1
+TWIN_SCHEMA = 2
 # Nudged runs of the reference that span the band.
 N_NUDGES = 2
 # A training run of the easy tier takes a minute here; hooks and records make it slower. Whoever
@@ -90,18 +93,31 @@ class _Room:
     settles_at: int = 0
 
 
-def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
-    """Return how mine did under the reference's draws; never raises for what a side does."""
+@dataclass(frozen=True)
+class Twinned:
+    """A twin run, and the bands that it was judged by: quantity -> what nudged references did."""
+
+    row: TwinRow
+    bands: Mapping[str, Band] = field(default_factory=dict)
+
+
+def run_twin(task: TwinTask, *, jobs: int, bands: Mapping[str, Band] | None = None) -> Twinned:
+    """Return how mine did under the reference's draws; never raises for what a side does.
+
+    Args:
+        bands: of an earlier run with the same reference and the same call; None: measured now.
+    """
     base = TwinRow(task.plan.env_id, task.seed, "not run")
     with tempfile.TemporaryDirectory(prefix="twin-") as folder:
         room, started_s = _Room(Path(folder), Children()), time.monotonic()
         record = _child(task, room, "record")
         problem = _problem("reference", record)
         if problem:
-            return replace(base, detail=problem, is_invalid=True)
+            return Twinned(replace(base, detail=problem, is_invalid=True))
+        n_nudges = N_NUDGES if bands is None else 0
         followers = [
             ("mine", None),
-            *((f"nudged {k}", k) for k in range(1, N_NUDGES + 1)),
+            *((f"nudged {k}", k) for k in range(1, n_nudges + 1)),
         ]
         patience_s = max(LEAST_S, TIMES_RECORD * (time.monotonic() - started_s))
         room = replace(room, time_limit_s=patience_s, settles_at=record["first_update"])
@@ -111,12 +127,27 @@ def run_twin(task: TwinTask, *, jobs: int) -> TwinRow:
         for (role, _), answer in zip(followers, answers, strict=True):
             problem = _problem(role, answer)
             if problem:
-                return replace(base, detail=problem, is_invalid=True)
-        runs = [_columns(Path(folder) / _file_of(nudge)) for _, nudge in followers]
-    found = _judged(task, base, record, answers[0], runs)
-    if found.status != "departed":
-        return found
-    return _in_pieces(replace(task, choices=answers[0]["choices"]), found, runs[0])
+                return Twinned(replace(base, detail=problem, is_invalid=True))
+        mine, *nudged = (_columns(Path(folder) / _file_of(nudge)) for _, nudge in followers)
+        choices = _choices(Path(folder) / _file_of(None))
+    if bands is None:
+        names = dict.fromkeys(name for run in nudged for name in run)
+        bands = {name: band_of([run[name] for run in nudged if name in run]) for name in names}
+    run = _Run(record, answers[0], mine, choices)
+    found = _judged(task, base, run, bands)
+    if found.status == "departed":
+        found = _in_pieces(replace(task, choices=answers[0]["choices"]), found, mine)
+    return Twinned(found, bands)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the record and mine's own child said, and how far mine was from the record."""
+
+    record: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    mine: Columns
+    choices: NDArray[np.float64]
 
 
 def _child(
@@ -161,33 +192,32 @@ def _problem(role: str, answer: Mapping[str, Any]) -> str:
 def _columns(path: Path) -> Columns:
     """Return quantity -> (n, 3): env step, update, distance."""
     with np.load(path, allow_pickle=False) as arrays:
-        return {name: relative(arrays[name]) for name in arrays.files}
+        return {name: relative(arrays[name]) for name in arrays.files if name != CHOICES}
 
 
-def _judged(
-    task: TwinTask,
-    base: TwinRow,
-    record: Mapping[str, Any],
-    answer: Mapping[str, Any],
-    runs: Sequence[Columns],
-) -> TwinRow:
-    mine, nudged = runs[0], runs[1:]
-    quantities = _compared(task, record, nudged)
+def _choices(path: Path) -> NDArray[np.float64]:
+    """Return (n, 3): env step, whether mine's own and the record's action were the greedy one."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return np.asarray(arrays[CHOICES]) if CHOICES in arrays.files else np.empty((0, 3))
+
+
+def _judged(task: TwinTask, base: TwinRow, run: _Run, bands: Mapping[str, Band]) -> TwinRow:
+    record, answer, mine = run.record, run.answer, run.mine
+    quantities = _compared(task, record, bands)
     n_common = min(answer["env_steps"], record["env_steps"])
     is_whole = answer["env_steps"] >= task.plan.total_timesteps
     end = n_common if is_whole and not record["is_cut"] else record["env_steps"]
-    bands = {q.name: band_of([run[q.name] for run in nudged if q.name in run]) for q in quantities}
-    departures = [
-        one for q in quantities if (one := _departure(q, mine, nudged, bands, end)) is not None
-    ]
+    departures = [one for q in quantities if (one := _departure(q, run, bands, end)) is not None]
+    chosen = departed_choices(GREEDY, run.choices[run.choices[:, 0] <= end])
+    departures += [chosen] if chosen is not None and not departures else []
     parameters = [f"{owner}_after" for owner in record["owners"]]
     until = min(float(end), informative_until(_of(mine, parameters)))
     told = replace(
         base,
         status="inside",
         env_steps=int(until),
-        updates=max((int((run[:, 0] <= until).sum()) for run in _of(mine, parameters)), default=0),
-        n_quantities=len(quantities),
+        updates=max((int((one[:, 0] <= until).sum()) for one in _of(mine, parameters)), default=0),
+        n_quantities=sum(q.name in mine for q in quantities),
         detail=_detail(until, end, record),
         course=_course(mine, bands, (*parameters, *(q.name for q in quantities))[0]),
     )
@@ -216,36 +246,31 @@ def _of(columns: Columns, names: Sequence[str]) -> list[NDArray[np.float64]]:
 
 
 def _compared(
-    task: TwinTask, record: Mapping[str, Any], nudged: Sequence[Columns]
+    task: TwinTask, record: Mapping[str, Any], known: Collection[str]
 ) -> tuple[Quantity, ...]:
-    """Return what is compared: everything computed that the nudged reference has, in data flow."""
-    known = {name for run in nudged for name in run}
+    """Return what is compared: everything computed that nudged references have, in data flow."""
     tape = Tape(events={name: {(0,): None} for name in known}, owners=list(record["owners"]))  # type: ignore[dict-item]
     every = quantities_of(card(task.algo), tape, tape)
     after = tuple(
         Quantity(f"{owner}_after", "gradient-optimiser", "step") for owner in record["owners"]
     )
+    greedy = (Quantity(GREEDY, "exploration", "collect"),)
     handed_on = {q.name for q in every if q.is_random} | set(task.handed_on)
-    chosen = [q for q in (*every, *after) if q.name not in handed_on and not q.is_silent]
+    chosen = [q for q in (*greedy, *every, *after) if q.name not in handed_on and not q.is_silent]
     chosen = [q for q in chosen if q.name in known]
     return tuple(sorted(chosen, key=lambda q: STAGES.index(q.stage)))
 
 
 def _departure(
-    quantity: Quantity,
-    mine: Columns,
-    nudged: Sequence[Columns],
-    bands: Mapping[str, Band],
-    end: int,
+    quantity: Quantity, run: _Run, bands: Mapping[str, Band], end: int
 ) -> Departure | None:
     """Return where a quantity departs within the common part; its events, if they are counted."""
     empty = np.empty((0, 3))
-    own = mine.get(quantity.name, empty)
+    own = run.mine.get(quantity.name, empty)
     own = own[own[:, 0] <= end]
     if quantity.counts:
-        known = next((run[quantity.name] for run in nudged if quantity.name in run), empty)
-        known = known[known[:, 0] <= end]
-        counted = departed_count(quantity.name, own[:, 0], known[:, 0])
+        known = np.array(run.record["counted"].get(quantity.name, ()), dtype=np.float64)
+        counted = departed_count(quantity.name, own[:, 0], known[known <= end])
         if counted is not None:
             return counted
     own = own[own[:, 2] < np.inf] if not quantity.counts and not len(own) else own

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,8 @@ NEAREST = 64 * 2.0**-23
 UNINFORMATIVE = 0.1
 # A band is kept as a rising staircase; steps lower than this ratio are left out.
 STAIR = 1.05
+# Level of the test of greedy actions; one per environment.
+CHOICE_LEVEL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,28 @@ def departed_count(quantity: str, mine: Floats, reference: Floats) -> Departure 
     i = int(unequal[0]) if unequal.size else n
     at = [float(events[i]) for events in (mine, reference) if i < len(events)]
     return Departure(quantity, i, int(min(at)), i, np.inf, 0.0)
+
+
+def departed_choices(quantity: str, choices: Floats) -> Departure | None:
+    """Return where mine's own actions are seen to be greedy oftener, or more rarely; else None.
+
+    Null hypothesis: at every env step both sides' actions, drawn by each in the same state, are the
+    greedy one with the same probability. Assumption: they are drawn independently of each other.
+    Then env steps at which only one side's action is greedy are as often mine's as the record's
+    (exact sign test, two-sided, level CHOICE_LEVEL). A None does not mean that they are alike.
+
+    Args:
+        choices: (n, 3): env step, whether mine's own and the record's action were the greedy one.
+    """
+    apart = choices[choices[:, 1] != choices[:, 2]]
+    ours = np.cumsum(apart[:, 1])
+    n = np.arange(1, len(apart) + 1)
+    p = np.minimum(1.0, 2 * bdtr(np.minimum(ours, n - ours), n, 0.5))
+    if not len(p) or p[-1] > CHOICE_LEVEL:
+        return None
+    first = int(np.flatnonzero(p <= CHOICE_LEVEL)[0])
+    size = abs(float(choices[:, 1].mean() - choices[:, 2].mean()))
+    return Departure(quantity, first, int(apart[first, 0]), 0, size, 0.0)
 
 
 def informative_until(runs: Sequence[Floats]) -> float:

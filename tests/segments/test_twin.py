@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.records import EnvPlan, SideSpec
+from harness.segments.distances import regret
+from harness.segments.names import GREEDY
+from harness.segments.play import play
+from harness.segments.runtime import Policy
 from harness.segments.scenario import scenarios
 from harness.segments.twin_run import TwinTask, run_twin
 from harness.spec.references import find_reference
+from tests.bugs.replaying import asked
 
 ROOT = Path(__file__).parents[2]
 SOURCE = (ROOT / "my_impls/dqn.py").read_text()
@@ -24,12 +30,18 @@ HYPERPARAMETERS = {
 }
 PLAN = EnvPlan("probes/Exposing-v0", "", 900, 1, HYPERPARAMETERS, {})
 
+# The bands, measured once: they do not depend on mine.
+KEPT: dict[str, object] = {}
+
 
 def twin(source, folder):
     file = folder / "mine.py"
     file.write_text(source)
     mine = SideSpec("mine.py:side", str(file), None, "side", None, "")
-    return run_twin(TwinTask("dqn", mine, find_reference("sb3", algo="dqn"), PLAN, 0), jobs=2)
+    task = TwinTask("dqn", mine, find_reference("sb3", algo="dqn"), PLAN, 0)
+    found = run_twin(task, jobs=2, bands=KEPT.get("bands"))
+    KEPT["bands"] = found.bands or None
+    return found.row
 
 
 def planted(old, new):
@@ -78,6 +90,38 @@ def test_mistake_that_acts_late_departs_late_and_its_line_is_named(
     source = (tmp_path / "mine.py").read_text().splitlines()
     covered = {n for place in lines for n in _numbers(place)}
     assert any(words in source[n - 1] for n in covered)
+
+
+def test_actions_of_its_own_that_are_greedy_too_rarely_depart(tmp_path):
+    late = "epsilon if self.D.n_stored < 300 else 0.9"
+    row = twin(planted("self.rng.random() < epsilon", f"self.rng.random() < ({late})"), tmp_path)
+    assert (row.status, row.quantity, row.component) == ("departed", "greedy_action", "exploration")
+    assert row.env_step > 300
+    assert row.mine_place.startswith("./mine.py:")
+
+
+def test_regret_counts_what_the_greedy_action_of_mine_is_worth_to_the_reference():
+    known = np.array([[1.0, 3.0], [2.0, 2.0]])
+    assert regret(np.array([[0.0, 9.0], [5.0, 4.0]]), known) == 0.0
+    assert regret(np.array([[9.0, 0.0], [5.0, 4.0]]), known) == 2.0
+    assert regret(np.array([[1.0, 3.0, 0.0]]), known) == np.inf
+
+
+def test_module_that_chooses_actions_is_asked_without_a_trace(tmp_path):
+    plays = [
+        play(
+            asked("dqn"),
+            scenarios()["dqn"][0].call(),
+            policy=Policy(is_light=light),
+        )
+        for light in (True, False)
+    ]
+    greedy, plain = (one.tape for one in plays)
+    assert greedy.count(GREEDY) == greedy.count("action") > 0
+    assert plain.count(GREEDY) == 0
+    for name in ("action", "rows", "loss"):
+        pairs = zip(greedy.of(name).values(), plain.of(name).values(), strict=True)
+        assert all(np.array_equal(a.arrays[""], b.arrays[""]) for a, b in pairs)
 
 
 def test_side_that_raises_is_not_run_and_says_why(tmp_path):

@@ -64,3 +64,31 @@ def test_agreement_says_nothing_once_everything_trained_is_far_away():
     assert drift.informative_until([far]) == 3
     assert drift.informative_until([far, near]) == np.inf
     assert drift.informative_until([]) == np.inf
+
+
+def chosen(ours, theirs):
+    return np.column_stack([np.arange(len(ours)), ours, theirs]).astype(float)
+
+
+def test_own_actions_that_are_greedy_too_rarely_depart_by_the_exact_sign_test():
+    ours, theirs = np.ones(40), np.ones(40)
+    ours[5:19] = 0  # 14 of 14: 2 / 2^14 = 1.2e-4 is above the level, 15 of 15 below
+    assert drift.departed_choices("greedy", chosen(ours, theirs)) is None
+    ours[30] = 0
+    found = drift.departed_choices("greedy", chosen(ours, theirs))
+    assert (found.env_step, found.index) == (30, 14)
+    assert found.distance == pytest.approx(15 / 40)
+    theirs, ours = ours, theirs
+    assert drift.departed_choices("greedy", chosen(ours, theirs)).env_step == 30
+
+
+def test_sides_that_choose_alike_depart_at_the_stated_level():
+    rng = np.random.default_rng(5)
+    found = [
+        drift.departed_choices("greedy", chosen(*(rng.random((2, 400)) < 0.7))) for _ in range(300)
+    ]
+    assert found == [None] * 300
+
+
+def test_no_choices_say_nothing():
+    assert drift.departed_choices("greedy", np.empty((0, 3))) is None

@@ -45,6 +45,8 @@ class TapRow:
         drawn_from: of a source, the sources that it may be computed from. Where mine taps those
             of them that the reference has, its value is no draw of its own: it is compared.
         is_remembered: what is computed from this draw depends on the earlier ones of the episode.
+        greedy_of: module tap and tap of its input, where the action without chance is the module's
+            largest output; () where it cannot be derived so.
         gathers: name of the tap whose stored rows these rows are taken from, or "".
         spanning: fields of such a row that, with n_steps > 1, come from several stored rows.
         field_components: field -> component, where a difference in this field alone sits elsewhere.
@@ -70,6 +72,7 @@ class TapRow:
     draws: Draws = ""
     drawn_from: tuple[str, ...] = ()
     is_remembered: bool = False
+    greedy_of: tuple[str, ...] = ()
     counts: bool = False
     gathers: str = ""
     spanning: tuple[str, ...] = ()
@@ -194,7 +197,8 @@ def _check(table: Mapping[str, Json], algo: str) -> None:
 
 def _tap(row: Mapping[str, Json]) -> TapRow:
     lists = {
-        name: tuple(row.get(name, ())) for name in ("fields", "drawn_from", "spanning", "at_ends")
+        name: tuple(row.get(name, ()))
+        for name in ("fields", "drawn_from", "greedy_of", "spanning", "at_ends")
     }
     return TapRow(**{**row, **lists})
 

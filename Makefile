@@ -8,7 +8,8 @@ ARGS ?= --algo dqn --envs easy
 PYTEST_ARGS ?=
 
 .PHONY: compare test check format lint types contracts coverage slow \
-	calibrate calibrate-stats bench-overhead bench-speed bench-start bench-stats bench-judge bench-bugs bench-twin soak check-versions clean
+	calibrate calibrate-stats bench-overhead bench-speed bench-start bench-stats bench-judge bench-bugs \
+	bench-preflight bench-twin soak check-versions clean
 
 ## The main job: compare my_impls/dqn.py with stable-baselines3. Other arguments: make compare ARGS='...'
 ## (make shows every verdict but PARITY as an error, because `compare` exits with 1, 3 or 4 then.)
@@ -73,6 +74,10 @@ bench-judge: $(VENV)/.installed-test
 ## How far right runs drift from a record: what the band of a twin run rests on.
 bench-twin: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.twin $(ARGS_BENCH)
+
+## The reference's pre-flight against itself: every alarm is a false one.
+bench-preflight: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.preflight $(ARGS_BENCH)
 
 ## Every planted mistake, pairs of them, the reference against itself: docs/localisation.md; goes on
 ## if ended.

@@ -19,6 +19,7 @@ from harness.children import Children
 from harness.cli import options
 from harness.plan.identity import identify
 from harness.records import EnvPlan, SideSpec
+from harness.segments.distances import CHOICES
 from harness.segments.run import run_child
 from harness.segments.twin_run import MODULE, TIME_LIMIT_S, TwinTask, request_of
 from harness.spec.references import find_reference
@@ -96,7 +97,7 @@ def _print(follower: Follower, task: TwinTask, folder: Path) -> None:
     answer = run_child(Children(), MODULE, request, time_limit_s=TIME_LIMIT_S)
     print(f"{follower.name} {answer.get('failure') or answer.get('error') or ''}")
     with np.load(request["distances"], allow_pickle=False) as arrays:
-        columns = {name: relative(arrays[name]) for name in arrays.files}
+        columns = {n: relative(arrays[n]) for n in arrays.files if n != CHOICES}
     for name, run in columns.items():
         if name.endswith(SHOWN):
             highest = np.maximum.accumulate(run[:, 2])

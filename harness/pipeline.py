@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import judge
-from harness.ahead import Questions, asked_before, asked_now, segments_of
+from harness.ahead import Questions, asked_before, asked_now, preflight_of, segments_of
 from harness.codec import from_plain, to_json, to_plain
 from harness.errors import UsageError
 from harness.judge import Gathered, LookJudgement, RunId
@@ -134,6 +134,25 @@ def segments_alone(spec: ComparisonSpec, *, results: Path, jobs: int) -> judge.A
     return judge.judge_segments(spec, segments_of(spec, Store(results), jobs=jobs))
 
 
+@dataclass(frozen=True)
+class FactsSeen:
+    """How every run begins, and what the facts say."""
+
+    preflight: PreflightResult
+    judged: judge.FactsAlone
+
+
+def facts_alone(spec: ComparisonSpec, *, results: Path, jobs: int) -> FactsSeen:
+    """Return the pre-flight alone: both sides begun on every environment, their facts compared.
+
+    Raises:
+        UsageError: a side cannot express one of the hyperparameters.
+    """
+    preflight = preflight_of(spec, Store(results), jobs=jobs)
+    _check_supported(spec, preflight)
+    return FactsSeen(preflight, judge.judge_facts(spec, preflight))
+
+
 @dataclass
 class _Course:
     """How far a comparison has come: evidence in planned order, and the looks judged."""
@@ -172,7 +191,9 @@ def _follow(
             return course
     waves = _waves(spec)
     for look, wave in enumerate(waves):
-        ahead = waves[look + 1] if look + 1 < len(waves) else ()
+        # Where this look is likely to be the last, idle processors begin nothing for the next.
+        is_last = look + 1 == len(waves) or judge.awaits_curves_alone(spec, course.gathered)
+        ahead = () if is_last else waves[look + 1]
         with closing(fetch(wave, ahead)) as arriving:
             _gather(spec, load, course, arriving=arriving, look=look)
         course.looks.append(judge.judge_look(spec, course.gathered, look))

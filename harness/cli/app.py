@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import completion, say, taps
+from harness.cli.alone import facts, segments
 from harness.cli.arguments import WHAT, MineTaps, ReferenceTaps, Waivers
 from harness.cli.calibrate import calibrate
 from harness.cli.outlet import guarded_streams
@@ -31,7 +32,7 @@ from harness.spec.tiers import TIERS, known_ids
 PROGRAM = "compare"
 _WHAT, _EVIDENCE, _DECISION = WHAT, "How much evidence", "When a difference counts"
 _RUNNING, _OUTPUT = "Running", "Output"
-_SUB_COMMANDS = ("report", "segments", "taps", "list", "doctor", "export", "calibrate")
+_SUB_COMMANDS = ("report", "facts", "segments", "taps", "list", "doctor", "export", "calibrate")
 
 app = typer.Typer(
     help="Compare an implementation of a reinforcement-learning algorithm with a trusted one.",
@@ -44,6 +45,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(taps.app, name="taps")
+app.command()(facts)
+app.command()(segments)
 app.command()(calibrate)
 
 
@@ -265,26 +268,6 @@ def report(
     from harness.cli import commands
 
     raise typer.Exit(commands.run_report(result, results=Path(results), is_json=json))
-
-
-@app.command()
-def segments(  # noqa: PLR0913 - one parameter per option
-    algo: Annotated[
-        str,
-        typer.Option(help="Algorithm, for example dqn.", autocompletion=completion.complete_algo),
-    ],
-    mine: Annotated[str | None, typer.Option(help="Your implementation, as in `compare`.")] = None,
-    reference: Annotated[str | None, typer.Option(help="What to compare with.")] = None,
-    mine_taps: MineTaps = None,
-    waivers: Waivers = None,
-    results: Annotated[str, typer.Option(help="Folder of kept answers.")] = "results",
-) -> None:
-    """Test each stretch of code alone, in seconds: the reference's values go in at every tap."""
-    from harness.cli import commands
-
-    given = {"algo": algo, "mine": mine, "reference": reference, "mine_taps": mine_taps}
-    given |= {"waivers": waivers, "results": results}
-    raise typer.Exit(commands.run_segments(given))
 
 
 @app.command(name="list")

@@ -67,6 +67,21 @@ def run_segments(given: Mapping[str, Json]) -> int:
     return EXIT_CODES[found.verdict]
 
 
+def run_facts(given: Mapping[str, Json]) -> int:
+    """Compare what both sides really use; 0 when no fact that decides differs."""
+    merged = options.merge({name: value for name, value in given.items() if value}, _settings())
+    running = options.to_running(merged, is_json=False, is_dry=False)
+    spec = _resolve(merged)
+    from harness import pipeline
+    from harness.report.facts import render_facts
+
+    found = pipeline.facts_alone(spec, results=running.results, jobs=running.jobs)
+    say.line(render_facts(found.preflight.runs, found.judged.facts))
+    for failure in found.judged.failures:
+        say.line(failure)
+    return EXIT_CODES[found.judged.verdict]
+
+
 def run_export(
     result: str, *, results: Path, fmt: Literal["csv", "parquet"], output: Path | None
 ) -> None:

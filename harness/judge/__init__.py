@@ -4,10 +4,11 @@ traces -> curves on the common grid -> tests per environment -> Holm over enviro
 facts, sanity, order of suspicion -> one table of rules -> Judgement
 """
 
-from harness.judge.alone import Alone, judge_segments
+from harness.judge.alone import Alone, FactsAlone, judge_facts, judge_segments
 from harness.judge.conclude import conclude
 from harness.judge.look import (
     LookJudgement,
+    awaits_curves_alone,
     compared_so_far,
     deterministic_divergence,
     is_settled,
@@ -18,14 +19,17 @@ from harness.judge.view import Gathered, Levels, RunId
 
 __all__ = [
     "Alone",
+    "FactsAlone",
     "Gathered",
     "Levels",
     "LookJudgement",
     "RunId",
+    "awaits_curves_alone",
     "compared_so_far",
     "conclude",
     "deterministic_divergence",
     "is_settled",
+    "judge_facts",
     "judge_look",
     "judge_segments",
     "levels_of",

@@ -1,15 +1,17 @@
-"""Segments judged alone: what `compare segments` says, and with which verdict."""
+"""Segments, or facts, judged alone: what `compare segments` and `compare facts` conclude."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.judge.look import waived
+from harness.judge.look import compared_so_far, waived
 from harness.judge.numerical import segment_gaps
 from harness.judge.placing import placed
-from harness.judge.summary import differences
-from harness.judgement import SegmentsResult, Verdict
+from harness.judge.summary import differences, provisional
+from harness.judge.view import Gathered
+from harness.judgement import FactRow, SegmentsResult, Verdict
 from harness.localise import Compared
+from harness.preflight import PreflightResult
 from harness.records import ComparisonSpec
 from harness.spec.cards import card
 from harness.verdict import decide
@@ -47,3 +49,25 @@ def _verdict(spec: ComparisonSpec, compared: Compared) -> Verdict:
 
 def _failures(compared: Compared) -> tuple[str, ...]:
     return failures(compared.waivers)
+
+
+@dataclass(frozen=True)
+class FactsAlone:
+    """The facts of the beginning of every run; verdict: "parity" when none that decides differs."""
+
+    facts: tuple[FactRow, ...]
+    verdict: Verdict
+    failures: tuple[str, ...] = ()
+
+
+def judge_facts(spec: ComparisonSpec, preflight: PreflightResult) -> FactsAlone:
+    """Return what both sides really use, without any other evidence."""
+    gathered = Gathered({}, {}, preflight=preflight)
+    compared = provisional(compared_so_far(spec, gathered))
+    seen = {row.env_id for row in compared.facts}
+    verdict: Verdict = "parity"
+    if preflight.failed or any(env.env_id not in seen for env in spec.envs):
+        verdict = "invalid"
+    if decide(differences(compared)).verdict == "diverged" or _failures(compared):
+        verdict = "diverged"
+    return FactsAlone(compared.facts, verdict, _failures(compared))

@@ -52,12 +52,17 @@ def _said(
     decision, envs = last.decision, compared.envs
     findings = _findings(spec, gathered, compared)
     runs = _runs(gathered)
-    names = {"mine": spec.mine.name, "reference": spec.reference.name}
     failed = [run for run in runs if run.message]
     return {
         "verdict": decision.verdict,
         "grounds": decision.grounds,
-        "headline": words.headline(decision, **names, envs=envs, findings=findings),
+        "headline": words.headline(
+            decision,
+            sides=(spec.mine.name, spec.reference.name),
+            envs=envs,
+            findings=findings,
+            is_waived=any(row.status == "applied" for row in compared.waivers),
+        ),
         "reasons": decision.reasons,
         "look_next": words.look_next(
             decision, envs=envs, findings=findings, runs=failed, gaps=last.gaps

@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 
 from harness.judge.environment import FAMILIES, N_PERMUTATIONS, judge_env, tests_of_env
+from harness.judge.numerical import numerical_gaps
 from harness.judge.summary import differences, provisional, summarise
 from harness.judge.view import EnvView, Gathered, Levels, RunId, facts_of, sanity_of, view_env
 from harness.judgement import EnvJudgement, Evidence, LookRow
@@ -70,6 +71,12 @@ def is_settled(spec: ComparisonSpec, gathered: Gathered) -> bool:
     has_failed = gathered.segments.is_invalid or bool(gathered.preflight.failed)
     has_failed = has_failed or any(row.is_invalid for row in gathered.twins)
     return has_failed or deterministic_divergence(spec, gathered)
+
+
+def awaits_curves_alone(spec: ComparisonSpec, gathered: Gathered) -> bool:
+    """Return whether numerical parity lacks nothing but the curves of its few seeds."""
+    compared = compared_so_far(spec, gathered)
+    return not numerical_gaps(compared, algo=spec.algo, n_planned=spec.looks[0])
 
 
 def compared_so_far(spec: ComparisonSpec, gathered: Gathered) -> Compared:

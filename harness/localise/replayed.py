@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from harness.judgement import DrawRow, Finding, SegmentRow, SegmentsResult, TwinRow
@@ -32,24 +33,17 @@ def _draw_finding(rows: Sequence[DrawRow]) -> Finding:
         f"(adjusted p = {row.p_adjusted:.2g}, n = {row.n})"
     )
     more = f"; {len(rows) - 1} more features differ" if len(rows) > 1 else ""
-    return Finding(
-        level="draw",
-        env_id=SCENARIO,
-        component=row.component,
-        quantity=row.source,
-        summary=f"draws of {row.source}: {row.feature}: {said}{more}",
-        look_next=look_next(row.component, quantity=row.source),
-        mine_place=row.mine_place,
-        reference_place=row.reference_place,
-    )
+    summary = f"draws of {row.source}: {row.feature}: {said}{more}"
+    return _finding("draw", SCENARIO, row, quantity=row.source, summary=summary)
 
 
 def _segment_finding(row: SegmentRow, *, where: str) -> Finding:
     fields = f" ({', '.join(row.fields)})" if row.fields and len(row.fields) < MAX_FIELDS else ""
     said = []
     if row.n_failed:
+        size = f", up to {row.size:.3g} noise floors" if math.isfinite(row.size) else ""
         said.append(
-            f"{row.n_failed} of {row.n_events} differ{fields}, up to {row.size:.3g} noise floors, "
+            f"{row.n_failed} of {row.n_events} differ{fields}{size}, "
             f"first at update {row.update}, env step {row.env_step}"
         )
     if row.missing:
@@ -57,16 +51,8 @@ def _segment_finding(row: SegmentRow, *, where: str) -> Finding:
     if row.extra:
         said.append(f"{row.extra} that the reference does not make")
     hints = f"; {'; '.join(row.hints)}" if row.hints else ""
-    return Finding(
-        level="segment",
-        env_id=where,
-        component=row.component,
-        quantity=row.tap,
-        summary=f"{row.tap}: from the same inputs, {', '.join(said)}{hints}",
-        look_next=look_next(row.component, quantity=row.tap),
-        mine_place=row.mine_place,
-        reference_place=row.reference_place,
-    )
+    summary = f"{row.tap}: from the same inputs, {', '.join(said)}{hints}"
+    return _finding("segment", where, row, quantity=row.tap, summary=summary)
 
 
 def from_twins(twins: Sequence[TwinRow]) -> list[Finding]:
@@ -90,17 +76,24 @@ def is_failing(row: SegmentRow) -> bool:
 
 def _twin_finding(row: TwinRow) -> Finding:
     detail = f"; {row.detail}" if row.detail else ""
+    summary = (
+        f"whole run under the reference's draws (seed {row.seed}): {row.quantity} departs "
+        f"first, at env step {row.env_step:,}, update {row.update:,}: off by {row.size:.3g} "
+        f"of its scale, nudged reference runs by at most {row.band:.3g}{detail}"
+    )
+    return _finding("twin", row.env_id, row, quantity=row.quantity, summary=summary)
+
+
+def _finding(
+    level: str, where: str, row: SegmentRow | DrawRow | TwinRow, *, quantity: str, summary: str
+) -> Finding:
     return Finding(
-        level="twin",
-        env_id=row.env_id,
+        level=level,
+        env_id=where,
         component=row.component,
-        quantity=row.quantity,
-        summary=(
-            f"whole run under the reference's draws (seed {row.seed}): {row.quantity} departs "
-            f"first, at env step {row.env_step:,}, update {row.update:,}: off by {row.size:.3g} "
-            f"of its scale, nudged reference runs by at most {row.band:.3g}{detail}"
-        ),
-        look_next=look_next(row.component, quantity=row.quantity),
+        quantity=quantity,
+        summary=summary,
+        look_next=look_next(row.component, quantity=quantity),
         mine_place=row.mine_place,
         reference_place=row.reference_place,
     )

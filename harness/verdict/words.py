@@ -14,12 +14,18 @@ MAX_ADVICE = 3
 def headline(
     decision: Decision,
     *,
-    mine: str,
-    reference: str,
+    sides: tuple[str, str],
     envs: Sequence[EnvJudgement],
     findings: Sequence[Finding],
+    is_waived: bool = False,
 ) -> str:
-    """Return the verdict in one sentence."""
+    """Return the verdict in one sentence.
+
+    Args:
+        sides: names of mine and of the reference.
+        is_waived: whether some differences are declared and allowed.
+    """
+    mine, reference = sides
     names = _listed([env.env_id for env in envs])
     if decision.verdict == "diverged" and not findings:
         return f"{mine} and {reference} do not agree as declared: {decision.reasons[0]}"
@@ -41,8 +47,9 @@ def headline(
         )
     if decision.verdict == "invalid":
         return f"{mine} and {reference} could not be compared: {decision.reasons[0]}"
+    declared = " beyond the declared ones" if is_waived else ""
     return (
-        f"no difference between {mine} and {reference} was established on {names}, "
+        f"no difference between {mine} and {reference}{declared} was established on {names}, "
         "and equivalence was not shown either"
     )
 

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.synthetic import store_comparison
 from harness import pipeline
+from harness.ahead import asked_before
 from harness.codec import to_plain
 from harness.judgement import SegmentsResult
 from harness.preflight import PreflightResult, PreflightRun
@@ -111,6 +112,24 @@ def test_side_without_taps_reaches_parity_by_statistics_alone(tmp_path):
     judgement = judged(tmp_path, wide, segments=bare, twins=()).judgement
     assert (judgement.verdict, judgement.grounds) == ("parity", "statistical")
     assert "taps in mine ..." in judgement.notes
+
+
+@pytest.mark.parametrize(
+    ("found", "n_begun"), [({}, 0), ({"segments": SegmentsResult(reason="no taps")}, 4)]
+)
+def test_next_look_is_begun_early_only_where_this_one_may_not_be_the_last(found, n_begun, tmp_path):
+    spec = replace(made.spec(n_seeds=5), looks=(3, 5))
+    answers = {"preflight": begun(), "segments": made.segments(), "twins": (made.twin(),), **found}
+    asked = []
+
+    def fetch(wave, ahead):
+        asked.append(ahead)
+        yield from ()
+
+    questions = asked_before(to_plain(answers))
+    store = Store(tmp_path)
+    pipeline._follow(spec, store, questions=questions, fetch=fetch, say=lambda _line: None)
+    assert len(asked[0]) == n_begun
 
 
 def test_waiver_lets_the_road_go_on_past_its_stage(tmp_path):

@@ -13,8 +13,7 @@ ENVS = ("CartPole-v1", "Acrobot-v1")
 def said(verdict, envs=ENVS, findings=(), reasons=()):
     return words.headline(
         Decision(verdict, "", reasons),
-        mine="mine.py:side",
-        reference="sb3",
+        sides=("mine.py:side", "sb3"),
         envs=[samples.env(env_id) for env_id in envs],
         findings=findings,
     )
@@ -35,6 +34,18 @@ def advised(verdict, *, envs=(), findings=(), runs=()):
 def test_headline_of_two_envs_names_both_and_claims_no_more_than_was_shown(verdict, shown):
     assert shown in said(verdict)
     assert "every difference" not in said(verdict)
+
+
+def test_headline_of_inconclusive_with_waivers_speaks_of_what_is_not_declared():
+    declared = words.headline(
+        Decision("inconclusive", "", ()),
+        sides=("mine.py:side", "sb3"),
+        envs=[samples.env("CartPole-v1")],
+        findings=(),
+        is_waived=True,
+    )
+    assert "mine.py:side and sb3 beyond the declared ones was established" in declared
+    assert "declared" not in said("inconclusive")
 
 
 def test_headline_of_invalid_gives_the_first_reason():
@@ -93,8 +104,7 @@ def test_look_next_when_only_a_difference_is_open_asks_for_no_seeds():
 def test_headline_of_numerical_parity_says_what_agrees():
     text = words.headline(
         Decision("parity", "numerical", ()),
-        mine="mine.py:side",
-        reference="sb3",
+        sides=("mine.py:side", "sb3"),
         envs=[samples.env("CartPole-v1")],
         findings=(),
     )

@@ -18,7 +18,7 @@ import torch
 
 from harness.codec import to_plain
 from harness.judgement import SegmentRow
-from harness.records import Json, SideSpec
+from harness.records import Json, Role, SideSpec
 from harness.segments.automatic import varying_of
 from harness.segments.compare import Limits, compare_tapes, differs, lacking_draws
 from harness.segments.drawing import Tapes, differing_repeats, draw_records
@@ -95,18 +95,28 @@ def run_scenario(
         "kind": _kind(scenario),
     }
     if error:
-        return {**found, "refused": error}
+        return {**found, "refused": error, "refused_by": "mine"}
     recorded = play(sides.reference, scenario.call(), policy=sides.policy)
     if recorded.error:
-        return {**found, "reference_error": recorded.error}
+        return {**found, **_died("reference", recorded)}
     mine = play(sides.mine, scenario.call(), reference=recorded.tape, policy=sides.policy)
     found["events"] = exercised(recorded.tape, scenario.hyperparameters)
     found["problems"] = mine.tape.problems + recorded.tape.problems
     found["unknown"] = mine.tape.unknown
     found["env_steps"] = recorded.tape.env_steps + mine.tape.env_steps
     if mine.error:
-        return {**found, "mine_error": mine.error}
+        return {**found, **_died("mine", mine)}
     return {**found, **_compared(scenario, sides, recorded, mine)}
+
+
+def _died(role: Role, played: Played) -> dict[str, str]:
+    """Return what a side died of; before its first update it does not know the scenario.
+
+    In the comparison's own environments both sides have made updates before scenarios are played.
+    """
+    if played.runtime.optimisers.updates == 0:
+        return {"refused": played.error, "refused_by": role}
+    return {f"{role}_error": played.error}
 
 
 def fitted(scenario: Scenario, sides: Sides, fallback: Mapping[str, Json]) -> tuple[Scenario, str]:

@@ -25,8 +25,8 @@ def joined(
 ) -> SegmentsResult:
     """Return the rows, events and draws of all scenarios together.
 
-    Mine that cannot begin a scenario with other actions or observations is not turned away as long
-    as it can begin one: what only the other exercises is then not exercised. One that begins a
+    A side that cannot begin a scenario with other actions or observations is not turned away as
+    long as it can begin one: what only the other exercises is then not exercised. One that begins a
     scenario and not another of the same kind has failed.
     """
     pairs = list(zip(asked, answers, strict=True))
@@ -39,9 +39,8 @@ def joined(
     if not begun:
         # Code written for one environment alone: nothing is tested piece by piece, and whether it
         # runs there is for the training to say.
-        return SegmentsResult(
-            reason=f"mine could not begin a scenario: {answers[0]['refused']}", notes=notes
-        )
+        role, said = answers[0]["refused_by"], _last_line(answers[0]["refused"])
+        return SegmentsResult(reason=f"{role} could not begin a scenario: {said}", notes=notes)
     events: dict[str, int] = {}
     for answer in begun:
         for name, count in answer.get("events", {}).items():
@@ -159,8 +158,8 @@ def _draw_row(row: Mapping[str, Any], component: str, stage: str) -> DrawRow:
 def _notes(scenario: Scenario, answer: Mapping[str, Any]) -> Iterator[str]:
     where = f"scenario {scenario.name!r}"
     if "refused" in answer:
-        said = _last_line(answer["refused"])
-        yield f"{where} left out ({answer['kind']}): mine could not begin it: {said}"
+        said = f"{answer['refused_by']} could not begin it: {_last_line(answer['refused'])}"
+        yield f"{where} left out ({answer['kind']}): {said}"
     if "mine_error" in answer:
         yield f"{where} ({answer['kind']}): mine raised: {_last_line(answer['mine_error'])}"
     for name, value in answer.get("fixed", {}).items():
@@ -182,7 +181,7 @@ def _failures(
 ) -> Iterator[str]:
     where = f"scenario {scenario.name!r}"
     if "refused" in answer and answer["kind"] in kinds:
-        yield f"{where}: mine raised: {answer['refused']}"
+        yield f"{where}: {answer['refused_by']} raised: {answer['refused']}"
     if "failure" in answer:
         yield f"{where}: {answer['failure']}"
     if answer.get("reference_error"):

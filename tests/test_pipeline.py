@@ -10,6 +10,8 @@ from harness import pipeline
 from harness.errors import UsageError
 from harness.plan.identity import identify
 from harness.records import Outcome
+from harness.segments import run as segments_run
+from harness.segments.scenario import scenarios
 from harness.spec.request import Request
 from harness.spec.resolve import resolve
 
@@ -85,6 +87,13 @@ def run(spec, results):
     watch = Watch()
     result = pipeline.compare(spec, results=results, jobs=2, progress=watch)
     return result, watch
+
+
+@pytest.fixture(autouse=True)
+def one_scenario(monkeypatch):
+    """Play one scenario; what several say together is asked in tests/segments."""
+    first = {algo: rows[:1] for algo, rows in scenarios().items()}
+    monkeypatch.setattr(segments_run, "scenarios", lambda: first)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Sides without taps on the whole road: what is seen from outside is settled before the training."""
+"""Sides without taps on the whole road: what is seen from outside is settled before training."""
 
 import pytest
 

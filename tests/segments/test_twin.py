@@ -13,7 +13,7 @@ from harness.segments.runtime import Policy
 from harness.segments.scenario import scenarios
 from harness.segments.twin_run import TwinTask, run_twin
 from harness.spec.references import find_reference
-from tests.bugs.replaying import asked
+from tests.bugs.recorded import asked
 
 ROOT = Path(__file__).parents[2]
 SOURCE = (ROOT / "my_impls/dqn.py").read_text()

@@ -18,7 +18,7 @@ from harness.segments.join import joined
 from harness.segments.run import run_child
 from harness.segments.scenario import scenarios
 from harness.spec.cards import card
-from tests.bugs.replaying import asked, lines_of, result_of, side_of
+from tests.bugs.recorded import asked, lines_of, result_of, side_of
 from tests.foreign.planting import FOLDER, planted
 
 IMPORT = "from harness.tap import tap\n"

@@ -34,6 +34,8 @@ from harness.store.store import Store
 # How far one row is followed: before any training, or all the way.
 Depth = Literal["ahead", "road"]
 FIRST_FEW = 3
+# So many findings of a row are kept.
+MAX_FOUND = 12
 LEVELS = ("fact", "segment", "draw", "twin", "sanity", "probe", "trace", "curve")
 
 
@@ -166,6 +168,8 @@ def _ask(work: Path, spec: ComparisonSpec, depth: Depth) -> Asked:
     is_first = not asked.findings
     both = _concluded(spec, known)
     _note(asked, both, ("segment", "draw") if segments.rows else (), began)
+    if asked.findings:  # in the order in which the report has them
+        asked.findings = both.findings
     asked.segments = segments
     asked.env_steps = n_ahead + segments.env_steps if is_first else n_ahead
     has_failed = segments.is_invalid or bool(preflight.failed)
@@ -218,6 +222,9 @@ def _said(asked: Asked, row: Planted) -> dict[str, Any]:
         "level": first.level if first else "",
         "component": first.component if first else "",
         "quantity": first.quantity if first else "",
+        "findings": [[one.level, one.component, one.quantity] for one in asked.findings][
+            :MAX_FOUND
+        ],
         "is_first": bool(few) and few[0] in row.components,
         "is_exact": bool(few) and few[0] == row.component,
         "is_among": any(component in row.components for component in few),

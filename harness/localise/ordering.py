@@ -1,8 +1,11 @@
 """From evidence to an ordered list of findings: what to suspect first.
 
-Order: facts, then segments in data-flow order, then draws, then twin runs, then sanity checks, then
+Order: segments in data-flow order, then draws, then facts, then twin runs, then sanity checks, then
 metric traces by when they are first shown to differ, then learning curves; within each, the easiest
 environment first. What a waiver hides is no finding.
+A segment or a draw starts from the reference's values, so that it inherits nothing; a fact is seen
+in a run of its own, where an earlier stage may have led to it (docs/decisions/0011). A fact opens
+the lines of the first segment or draw of its component.
 Metrics first shown at about the same time cannot be told apart in time, so they are ordered by data
 flow: an effect may be inherited from an earlier stage, never from a later one within one update.
 Outcomes are always inherited.
@@ -39,7 +42,7 @@ ONSET_SLACK = 0.05
 REDUCTIONS = frozenset({"mean", "std", "min", "max", "norm", "nonfinite"})
 
 # Kinds of evidence, most suspicious first.
-LEVELS = ("fact", "segment", "draw", "twin", "sanity", "probe", "trace", "curve")
+LEVELS = ("segment", "draw", "fact", "twin", "sanity", "probe", "trace", "curve")
 
 # Order in which data flows through the components that facts speak of: what decides the shape of
 # things comes before what is computed with them.
@@ -67,15 +70,24 @@ def find_divergences(
         places: the known places in the code of mine and of the reference.
     """
     order = list(compared.env_ids)
+    replayed = from_segments(compared.segments)
     found = [
-        *_from_facts(compared.facts, order),
-        *from_segments(compared.segments),
+        *replayed,
+        *(_opened(fact, replayed) for fact in _from_facts(compared.facts, order)),
         *from_twins(compared.twins),
         *_from_sanity(compared.sanity, order),
         *(finding for env in compared.envs for finding in _from_metrics(env)),
     ]
     found.sort(key=lambda finding: LEVELS.index(finding.level))
     return tuple(_placed(finding, *places) for finding in found)
+
+
+def _opened(fact: Finding, replayed: Sequence[Finding]) -> Finding:
+    """Return a fact with the lines of the first replayed difference in its component, if any."""
+    same = (one for one in replayed if one.component == fact.component)
+    shown = next(same, fact)
+    places = {"mine_place": shown.mine_place, "reference_place": shown.reference_place}
+    return replace(fact, **places)
 
 
 def _placed(finding: Finding, mine: SidePlaces, reference: SidePlaces) -> Finding:

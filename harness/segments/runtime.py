@@ -64,7 +64,8 @@ class Policy:
         reward_scale: factor on the environment's rewards when recorded.
         hands_on: "all" taps and steps, "sources" alone, the "environment" alone, or "none".
         also: checks that are handed on as sources are. own: checks that never are.
-        nudge_seed: after every optimiser step, move each weight by one unit in the last place.
+        nudge_seed: move each weight by one unit in the last place when the initial ones are handed
+            on and after every optimiser step.
         whole_from: from this many env steps on everything is handed on; None: as `hands_on` says.
         stop_after: env steps after which the side is ended; None: never.
         choices: module tap -> which of its candidate matchings to use.
@@ -266,7 +267,7 @@ class Runtime:
         return self.boundary.env_steps >= start
 
     def nudge(self, parameters: Iterable[torch.Tensor]) -> None:
-        """Move what an optimiser has just set, when the policy asks for it."""
+        """Move what has just been set, when the policy asks for it."""
         if self.policy.nudge_seed is not None:
             self.modules.nudge(parameters, self._rng)
 
@@ -314,6 +315,7 @@ class Runtime:
         known = self.take(name, slot, self.modules.arrays(name), is_source=True)
         if known is not None:
             self.modules.load(name, known)
+            self.nudge(self.modules.parameters[name])
         self.modules.remember()
         return value
 

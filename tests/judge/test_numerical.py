@@ -137,11 +137,11 @@ def test_findings_of_all_levels_are_in_the_order_of_suspicion():
     )
     told = [(one.level, one.env_id, one.quantity) for one in judgement.findings]
     assert told == [
-        ("fact", made.ENV, "n_updates"),
         ("segment", "the exposing scenario", "transition"),
         ("segment", "the exposing scenario", "td_target"),
         ("segment", made.ENV, "q_values"),
         ("draw", "the exposing scenario", "action"),
+        ("fact", made.ENV, "n_updates"),
         ("twin", made.ENV, "td_target"),
     ]
     said = judgement.findings[-1].summary

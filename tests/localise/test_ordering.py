@@ -1,6 +1,14 @@
 """The order of suspicion comes from evidence and data flow alone."""
 
-from harness.judgement import EnvJudgement, FactRow, MetricTest, Onset, SanityRow
+from harness.judgement import (
+    EnvJudgement,
+    FactRow,
+    MetricTest,
+    Onset,
+    SanityRow,
+    SegmentRow,
+    SegmentsResult,
+)
 from harness.localise import Compared, differing_sanity, find_divergences, order_metrics
 from harness.localise.advice import ADVICE, look_next
 from harness.records import COMPONENTS
@@ -106,6 +114,22 @@ def test_easiest_environment_comes_first_within_a_level():
     loss = metric("loss", stage="loss", onset=(1, 2))
     findings = found([env("easy", loss), env("hard", loss)])
     assert [one.env_id for one in findings] == ["easy", "hard"]
+
+
+def test_what_is_replayed_comes_before_facts_and_lends_its_lines_to_those_of_its_component():
+    place = {"mine_place": "mine.py:5-7", "reference_place": "theirs.py:9"}
+    row = SegmentRow(
+        "transition", "replay-buffer", "store", "failed", n_events=9, n_failed=2, **place
+    )
+    same = FactRow("stored_next_obs", "E1", "replay-buffer", "a", "b", False, True)
+    other = FactRow("n_updates", "E1", "update-schedule", "[2]", "[1]", False, True)
+    ids, envs = ("E1",), (env("E1"),)
+    compared = Compared(ids, envs, (other, same), (), segments=SegmentsResult((row,)))
+    findings = find_divergences(compared)
+    assert [one.level for one in findings] == ["segment", "fact", "fact"]
+    opened = {one.quantity: (one.mine_place, one.reference_place) for one in findings}
+    assert opened["stored_next_obs"] == opened["transition"] == ("mine.py:5-7", "theirs.py:9")
+    assert opened["n_updates"] == ("", "")
 
 
 def test_same_fact_on_two_environments_is_one_finding_naming_both():

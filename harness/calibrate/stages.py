@@ -125,10 +125,11 @@ def perform(at: Work, name: str, rows: Sequence[Planted], *, is_fresh: bool) -> 
 def _write(at: Work, name: str, tasks: Sequence[Task], answers: Sequence[Record]) -> None:
     """Write what the stage found; the document says how much of it was asked, and of which code."""
     scale = "" if at.plan.scale == 1 else f" --scale {at.plan.scale:g}"
+    algos = "".join(f" --algo {algo}" for algo in at.plan.algos)
     document = {
         "schema": SCHEMA,
         "stage": name,
-        "command": f"compare calibrate {name}{scale}",
+        "command": f"compare calibrate {name}{algos}{scale}",
         "day": datetime.now(UTC).date().isoformat(),
         "asked": len(tasks),
         "answered": len(answers),

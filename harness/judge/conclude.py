@@ -115,11 +115,12 @@ def _runs(gathered: Gathered) -> tuple[RunRow, ...]:
 def _places(side: SideSpec, gathered: Gathered, *, role: Role) -> SidePlaces:
     """Return where to open a side's code, without the folders of anybody's machine."""
     entry = side.name if side.file is not None else f"{side.module}:{side.callable}"
+    begun = [run.facts for run in gathered.preflight.runs if run.role == role]
+    whole = [trace.facts for one, trace in gathered.traces.items() if one.role == role]
     sites = {
         name: place_of(place, side)
-        for one, trace in gathered.traces.items()
-        if one.role == role
-        for name, place in trace.facts.get("sites", {}).items()
+        for facts in (*begun, *whole)
+        for name, place in facts.get("sites", {}).items()
     }
     return SidePlaces(entry, sites)
 

@@ -86,8 +86,7 @@ def _opened(fact: Finding, replayed: Sequence[Finding]) -> Finding:
     """Return a fact with the lines of the first replayed difference in its component, if any."""
     same = (one for one in replayed if one.component == fact.component)
     shown = next(same, fact)
-    places = {"mine_place": shown.mine_place, "reference_place": shown.reference_place}
-    return replace(fact, **places)
+    return replace(fact, mine_place=shown.mine_place, reference_place=shown.reference_place)
 
 
 def _placed(finding: Finding, mine: SidePlaces, reference: SidePlaces) -> Finding:

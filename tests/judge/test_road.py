@@ -149,3 +149,10 @@ def test_comparison_stored_without_these_answers_is_still_read(tmp_path):
         del document[name]
     Store(tmp_path).write_comparison(folder, document)
     assert pipeline.rejudge(folder).judgement.verdict == "inconclusive"
+
+
+def test_fact_found_before_the_training_opens_the_line_that_was_seen_then(tmp_path):
+    answer = begun(optimiser_class=["SGD"], sites={"step": "./mine.py:42"})
+    first = judged(tmp_path, preflight=answer).judgement.findings[0]
+    assert first.quantity == "optimiser_class"
+    assert first.mine_place.endswith("mine.py:42")

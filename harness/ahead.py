@@ -10,18 +10,20 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from harness.codec import from_plain
 from harness.judgement import SegmentRow, SegmentsResult, TwinRow
-from harness.plan.identity import fingerprint
+from harness.plan.identity import digest_of_files, fingerprint
 from harness.plan.plan import plan_run
 from harness.preflight import PreflightResult
 from harness.records import ROLES, ComparisonSpec, EnvPlan, Json, Outcome, Role, RunSpec
 from harness.run.preflight import preflight, preflight_key
 from harness.segments.run import run_segments, segments_key
 from harness.segments.scenario import scenarios
-from harness.segments.twin_run import TWIN_SCHEMA, TwinTask, run_twin
+from harness.segments.twin_run import TwinTask, run_twin
 from harness.spec.cards import card
 from harness.stats.drift import Band
 from harness.store.answers import find_answer, keep_answer
@@ -29,13 +31,15 @@ from harness.store.store import Store
 
 # Seeds of the reference that are begun before the training: what differs between them is no fact.
 PREFLIGHT_SEEDS = 2
+# The parts of the harness that an answer is made by: one of another version is asked again.
+ASKING = ("probes", "run", "segments", "side.py", "spec", "stats", "tap.py")
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class _Question(Generic[Answer]):
-    """One question with the hash of everything that can change its answer.
+    """One question with the hash of everything but the harness that can change its answer.
 
     Attributes:
         is_final: whether an answer is kept. What failed is asked again: a process may have been
@@ -131,12 +135,12 @@ def twin_of(
         spec.algo, spec.mine, spec.reference, env, seed, dict(segments.choices), handed_on
     )
     runs = [plan_run(spec, env, role=role, seed=seed).key for role in ROLES]
-    key = _hashed(TWIN_SCHEMA, *runs, dict(segments.choices), handed_on)
+    key = _hashed(*runs, dict(segments.choices), handed_on)
     question = _Question(
         "twins",
         TwinRow,
         key=key,
-        ask=lambda: _twinned(store, task, _hashed(TWIN_SCHEMA, runs[-1], handed_on), jobs=jobs),
+        ask=lambda: _twinned(store, task, _hashed(asking(), runs[-1], handed_on), jobs=jobs),
         is_final=lambda found: found.status != "not run",
     )
     return _kept(store, question)
@@ -158,13 +162,27 @@ def _hashed(*parts: Json) -> str:
 
 def _kept(store: Store, question: _Question[Answer]) -> Answer:
     """Return the kept answer; ask where there is none, and keep what is said if it is final."""
-    kept = find_answer(store.root, question.kind, key=question.key)
+    key = _hashed(asking(), question.key)
+    kept = find_answer(store.root, question.kind, key=key)
     if kept is not None:
         return from_plain(question.cls, kept)
     found = question.ask()
     if question.is_final(found):
-        keep_answer(store.root, question.kind, key=question.key, answer=found)
+        keep_answer(store.root, question.kind, key=key, answer=found)
     return found
+
+
+@cache
+def asking() -> str:
+    """Return the hash of the harness's own code that answers are made by."""
+    home = Path(__file__).parent
+    files = [
+        file
+        for part in ASKING
+        for file in ([home / part] if (home / part).is_file() else (home / part).rglob("*"))
+        if file.suffix in (".py", ".toml")
+    ]
+    return digest_of_files(files, relative_to=home)
 
 
 def _draws_of(rows: Sequence[SegmentRow], algo: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

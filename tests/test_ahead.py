@@ -1,6 +1,7 @@
 """What is asked before the training: kept answers, sides without taps, draws that mine lacks."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,23 @@ def test_segments_are_asked_again_when_mine_changes(spec, store, monkeypatch):
     edited = replace(spec, mine=replace(spec.mine, source_digest="1" * 64))
     ahead.segments_of(edited, store, jobs=1)
     assert len(calls) == 2
+
+
+def test_segments_are_asked_again_of_another_version_of_the_harness(spec, store, monkeypatch):
+    calls = counted(monkeypatch, ahead, "run_segments", made.segments())
+    ahead.segments_of(spec, store, jobs=1)
+    monkeypatch.setattr(ahead, "asking", lambda: "another version")
+    ahead.segments_of(spec, store, jobs=1)
+    assert len(calls) == 2
+
+
+def test_version_of_the_harness_counts_everything_that_an_answer_is_made_by(monkeypatch):
+    hashed = []
+    monkeypatch.setattr(ahead, "digest_of_files", lambda files, **_: hashed.extend(files) or "")
+    ahead.asking.__wrapped__()
+    names = {file.relative_to(Path(ahead.__file__).parent).as_posix() for file in hashed}
+    assert {"tap.py", "segments/runtime.py", "spec/cards/dqn.toml", "run/preflight.py"} <= names
+    assert not any(name.startswith(("report/", "judge/", "cli/")) for name in names)
 
 
 def test_algorithm_without_scenarios_says_so(spec, store, monkeypatch):

@@ -20,8 +20,6 @@ from harness.preflight import PreflightResult, PreflightRun
 from harness.records import Outcome, Role, RunSpec
 from harness.run.supervisor import ENVIRONMENT
 
-# Version of an answer; part of its key.
-PREFLIGHT_SCHEMA = 1
 # A side that neither trains nor ends, seconds; and the imports of the process that forks the runs.
 TIME_LIMIT_S, IMPORTS_S = 30.0, 60.0
 # Run inside the child's interpreter: this process's import path, then the child.
@@ -35,7 +33,7 @@ Planned = tuple[Role, RunSpec]
 
 def preflight_key(runs: Sequence[Planned]) -> str:
     """Return the hash of everything that can change the answer."""
-    content = [PREFLIGHT_SCHEMA, *([role, run.key] for role, run in runs)]
+    content = [[role, run.key] for role, run in runs]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

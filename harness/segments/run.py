@@ -18,8 +18,6 @@ from harness.segments.scenario import Scenario, scenarios
 
 # Far above what a scenario takes (seconds); a side that waits for ever must not hold all up.
 TIME_LIMIT_S = 120.0
-# Version of an answer; part of its key.
-SEGMENTS_SCHEMA = 3
 CHILD_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -39,7 +37,6 @@ def segments_key(
 ) -> str:
     """Return the hash of everything that can change the answer."""
     parts = {
-        "schema": SEGMENTS_SCHEMA,
         "scenarios": [asdict(scenario) for scenario in scenarios()[algo]],
         "sides": [
             [one.source_digest, one.callable, dict(one.versions)] for one in (mine, reference)

@@ -34,8 +34,6 @@ from harness.stats.drift import (
     relative,
 )
 
-# Version of an answer; part of its key.
-TWIN_SCHEMA = 2
 # Nudged runs of the reference that span the band.
 N_NUDGES = 2
 # A training run of the easy tier takes a minute here; hooks and records make it slower. Whoever

@@ -57,7 +57,8 @@ def _findings(judgement: Judgement) -> Iterator[str]:
         return
     yield "## Where it goes wrong"
     yield "Most suspicious first; later ones are often consequences of the first."
-    for index, finding in enumerate(judgement.findings, start=1):
+    advised = zip(judgement.findings, summary.advice(judgement.findings), strict=True)
+    for index, (finding, advice) in enumerate(advised, start=1):
         yield f"### {index}. {say(finding.quantity)}"
         where = f", on {code(finding.env_id)}" if finding.env_id else ""
         when = f"; {words.onset(finding.onset)}" if finding.onset else ""
@@ -66,7 +67,8 @@ def _findings(judgement: Judgement) -> Iterator[str]:
             cells = " | ".join(code(place) for place in places)
             yield f"| mine | reference |\n| --- | --- |\n| {cells} |"
         yield f"Component: {say(finding.component)}{where}{when}. {say(finding.summary)}"
-        yield f"Look next: {say(finding.look_next)}"
+        if advice:
+            yield f"Look next: {say(advice)}"
         row = replay.row_of(judgement, finding)
         yield from replay_markdown.stretch(row) if row else ()
 

@@ -11,6 +11,7 @@ from harness.judgement import (
     EndpointTest,
     EnvJudgement,
     FactRow,
+    Finding,
     Judgement,
     LookRow,
     MetricTest,
@@ -253,3 +254,9 @@ def _option(name: str, value: Json) -> list[str]:
             return [word for one in value for word in (flag, shlex.quote(str(one)))]
         value = ",".join(str(one) for one in value)
     return [flag, shlex.quote(str(value))]
+
+
+def advice(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return what to look at next per finding; a sentence that stood above already is ""."""
+    said = [finding.look_next for finding in findings]
+    return tuple("" if line in said[:index] else line for index, line in enumerate(said))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -194,15 +195,16 @@ def _findings(findings: Sequence[Finding], room: _Room) -> Iterable[RenderableTy
         return
     yield Text()
     yield Text("Where it goes wrong, most suspicious first", style="bold")
+    advised = zip(findings, summary.advice(findings), strict=True)
     yield _items(
-        (f"{index}.", _finding(finding, room))
-        for index, finding in enumerate(findings[: room.findings], start=1)
+        (f"{index}.", _finding(finding, advice, room))
+        for index, (finding, advice) in enumerate(islice(advised, room.findings), start=1)
     )
     if len(findings) > room.findings:
         yield _more(len(findings) - room.findings)
 
 
-def _finding(finding: Finding, room: _Room) -> Text:
+def _finding(finding: Finding, advice: str, room: _Room) -> Text:
     """Return one finding: where, what, both places in the code, what to look at."""
     where = f" on {clean(finding.env_id, 40)}" if finding.env_id else ""
     when = f", {words.onset(finding.onset)}" if finding.onset else ""
@@ -214,7 +216,8 @@ def _finding(finding: Finding, room: _Room) -> Text:
         text.append("  |  reference ")
         text.append(clean(finding.reference_place, room.text) or words.NOTHING, style="bold")
     text.append(f"\n{clean(finding.summary, room.text)}")
-    text.append(f"\n→ {clean(finding.look_next, room.text)}")
+    if advice:
+        text.append(f"\n→ {clean(advice, room.text)}")
     return text
 
 

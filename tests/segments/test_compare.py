@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from harness.segments import compare
 from harness.segments.compare import NOISE_MULTIPLES, Limits, compare_tapes, difference_of
 from harness.segments.noise import FLOAT32_UNIT, Floor
 from harness.segments.quantities import Quantity
@@ -43,6 +44,17 @@ def test_value_beyond_the_tolerance_fails_with_its_size_and_place():
     assert row.size == pytest.approx(0.2 / (2.0 * FLOAT32_UNIT))
     assert row.share == 0.5
     assert row.mine_place == "loss.py:1"
+
+
+def test_hint_that_raises_costs_the_hint_and_not_the_finding(monkeypatch):
+    def broken(*_args):
+        message = "no such row"
+        raise IndexError(message)
+
+    monkeypatch.setattr(compare, "hints_of", broken)
+    (row,) = compare_tapes(tape(loss={(0,): 1.0}), tape(loss={(0,): 2.0}), [LOSS])
+    assert (row.status, row.n_failed) == ("failed", 1)
+    assert row.hints == ("no hint: looking for one raised IndexError: no such row",)
 
 
 def test_axes_of_size_one_do_not_matter_and_a_broadcast_does():

@@ -47,18 +47,23 @@ def train(algorithm: type[OffPolicyAlgorithm], call: Call, arguments: dict[str, 
 
 
 def arguments_of(
-    call: Call, *, passed_on: tuple[str, ...], policy: tuple[str, ...] = ()
+    call: Call,
+    *,
+    passed_on: tuple[str, ...],
+    common: tuple[str, ...] = PASSED_ON,
+    policy: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Return the call's hyperparameters as keyword arguments; the rest stay defaults.
 
     Args:
         passed_on: those of this algorithm alone that its constructor takes as they are.
+        common: those of most algorithms that its constructor has too.
         policy: those that the constructor of its policy takes as they are.
 
     Raises:
         UnsupportedHyperparameter: a name that is in neither of these nor known here.
     """
-    known = (*PASSED_ON, *passed_on)
+    known = (*common, *passed_on)
     hyperparameters: Mapping[str, Any] = call.only(*known, *policy, *TRANSLATED)
     arguments = {name: hyperparameters[name] for name in known if name in hyperparameters}
     if "learning_rate" in hyperparameters:

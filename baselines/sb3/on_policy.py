@@ -28,10 +28,16 @@ SCHEDULES = ("learning_rate",)
 POLICY = ("net_arch", "ortho_init", "log_std_init", "activation_fn")
 
 
-def train(algorithm: type[OnPolicyAlgorithm], call: Call, arguments: Mapping[str, Any]) -> None:
+def train(
+    algorithm: type[OnPolicyAlgorithm],
+    call: Call,
+    arguments: Mapping[str, Any],
+    *,
+    policy: str = "MlpPolicy",
+) -> None:
     """Train an algorithm once; no logging to disk, no progress bar, one environment per n_envs."""
     env = DummyVecEnv([call.make_env for _ in range(call.n_envs)])
-    model = algorithm("MlpPolicy", env, seed=call.seed, device=call.device, **arguments)
+    model = algorithm(policy, env, seed=call.seed, device=call.device, **arguments)
     model.learn(total_timesteps=call.total_timesteps, log_interval=sys.maxsize)
     env.close()
 

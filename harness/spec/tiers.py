@@ -113,7 +113,7 @@ def budget_row(algo: str, env_id: str) -> BudgetRow:
     20000
     """
     table = read_table("budgets.toml")
-    rows = table.get(algo, {})
+    rows = budget_rows(algo)
     row = next((rows[name] for name in rows if fnmatchcase(env_id, name)), None)
     outside = table["outside"]
     return BudgetRow(
@@ -124,6 +124,31 @@ def budget_row(algo: str, env_id: str) -> BudgetRow:
         is_listed=row is not None,
         n_envs=int((row or {}).get("n_envs", 1)),
     )
+
+
+def budget_rows(algo: str) -> dict[str, dict[str, Json]]:
+    """Return the rows of an algorithm by environment, or pattern of environments.
+
+    One that is `like` another has that one's rows as well, without hyperparameters that its card
+    lacks.
+    """
+    table = read_table("budgets.toml")
+    own = {name: row for name, row in table.get(algo, {}).items() if isinstance(row, dict)}
+    like = table.get(algo, {}).get("like")
+    if not like:
+        return own
+    known = card(algo).hyperparameters
+    shared = {
+        name: {
+            **row,
+            "source": f"as for {like}, not run with {algo} yet ({row['source']})",
+            "hyperparameters": {
+                n: value for n, value in row.get("hyperparameters", {}).items() if n in known
+            },
+        }
+        for name, row in budget_rows(str(like)).items()
+    }
+    return {**own, **shared}
 
 
 def looks_of(budget: Budget) -> tuple[int, ...]:

@@ -105,5 +105,48 @@ TRPO = Exposing(
         "net_arch": {"pi": [6, 5], "vf": [7]},
     },
 )
+CROSSQ = Exposing(
+    "crossq",
+    "probes/ExposingBox-v0",
+    70,
+    {
+        "learning_rate": "lin_0.004",
+        "learning_starts": 51,
+        "batch_size": 16,
+        "train_freq": 3,
+        "policy_delay": 2,
+        "ent_coef": "auto_0.4",
+        "net_arch": {"pi": [16, 12], "qf": [10]},
+    },
+)
+RECURRENT = Exposing(
+    "recurrentppo",
+    "probes/ExposingBox-v0",
+    64,
+    {
+        "learning_rate": "lin_0.01",
+        "n_steps": 32,
+        "batch_size": 16,
+        "n_epochs": 2,
+        "lstm_hidden_size": 9,
+        "shared_lstm": True,
+        "enable_critic_lstm": False,
+        "net_arch": {"pi": [6, 5], "vf": [7]},
+    },
+)
+MASKABLE = Exposing(
+    "maskableppo",
+    "probes/Exposing-v0",
+    64,
+    {"learning_rate": "lin_0.01", "n_steps": 32, "batch_size": 16, "clip_range": 0.3},
+)
+ARS = Exposing(
+    "ars",
+    "probes/ExposingBox-v0",
+    200,
+    {"n_delta": 2, "n_top": 1, "learning_rate": "lin_0.1", "delta_std": 0.2, "zero_policy": False},
+)
 TAPPED = {one.algo: one for one in (QRDQN, TQC, TRPO)}
-EVERY = {**TAPPED}
+# Compared by facts, probes and curves alone.
+UNTAPPED = {one.algo: one for one in (CROSSQ, RECURRENT, MASKABLE, ARS)}
+EVERY = {**TAPPED, **UNTAPPED}

@@ -13,7 +13,7 @@ from harness.run.observe import Observation
 from harness.side import UnsupportedHyperparameter
 from harness.spec.cards import card
 from harness.spec.cards.names import is_hooked
-from tests.baselines.contrib import EVERY, FOLDER, TAPPED
+from tests.baselines.contrib import EVERY, FOLDER, TAPPED, UNTAPPED
 from tests.baselines.test_sb3_dqn import final_weights
 from tests.baselines.test_sb3_sac import without_tap_map
 from tests.my_impls.handing_on import record
@@ -21,6 +21,7 @@ from tests.run.observing import MemoryWriter, a_run
 
 BY_ALGO = pytest.mark.parametrize("one", EVERY.values(), ids=EVERY)
 BY_TAPPED = pytest.mark.parametrize("one", TAPPED.values(), ids=TAPPED)
+BY_UNTAPPED = pytest.mark.parametrize("one", UNTAPPED.values(), ids=UNTAPPED)
 
 register()
 
@@ -38,6 +39,15 @@ def test_training_with_the_tap_map_and_without_ends_in_the_same_bits(one):
         load_side(one.reference)(one.call())
     assert observation.facts()["final_weights_sha256"] == untapped
     assert observation.unobserved_reason() is None
+
+
+@BY_UNTAPPED
+def test_training_without_taps_is_observed_by_its_env_steps(one):
+    run = a_run(one.total_timesteps, env_id=one.env_id)
+    with Observation(run, MemoryWriter()) as observation:
+        load_side(one.reference)(one.call())
+    assert observation.unobserved_reason() is None
+    assert observation.facts()["env_steps"] >= one.total_timesteps
 
 
 @BY_TAPPED
@@ -85,6 +95,18 @@ def test_hyperparameters_of_trpo_reach_algorithm_and_policy():
     arguments = module_of(EVERY["trpo"]).arguments_of(EVERY["trpo"].call())
     assert arguments["policy_kwargs"] == {"net_arch": {"pi": [6, 5], "vf": [7]}}
     assert arguments["target_kl"] == 0.3
+
+
+def test_hyperparameters_of_recurrent_ppo_reach_its_policy():
+    arguments = module_of(EVERY["recurrentppo"]).arguments_of(EVERY["recurrentppo"].call())
+    assert arguments["policy_kwargs"]["lstm_hidden_size"] == 9
+    assert arguments["policy_kwargs"]["net_arch"] == {"pi": [6, 5], "vf": [7]}
+    assert arguments["n_epochs"] == 2
+
+
+def test_step_of_target_networks_is_none_of_crossq():
+    with pytest.raises(UnsupportedHyperparameter, match=r"tau=0.1 cannot be expressed"):
+        module_of(EVERY["crossq"]).arguments_of(EVERY["crossq"].call(tau=0.1))
 
 
 def test_hyperparameter_of_other_on_policy_algorithms_is_none_of_trpo():

@@ -27,7 +27,8 @@ module = importlib.import_module("{module}")
     value for value in vars(module).values()
     if inspect.isclass(value) and issubclass(value, BaseAlgorithm)
 )
-policy = Algo.policy_aliases["MlpPolicy"]
+name = next(one for one in ("MlpPolicy", "MlpLstmPolicy") if one in Algo.policy_aliases)
+policy = Algo.policy_aliases[name]
 signatures = [inspect.signature(one.__init__).parameters for one in (policy, Algo)]
 found = {{p.name: p.default for parameters in signatures for p in parameters.values()}}
 plain = (int, float, str, type(None))
@@ -36,10 +37,10 @@ defaults["policy"] = "MlpPolicy"  # what the sides ask for where nothing else is
 defaults["optimizer_class"] = (found["policy_kwargs"] or {{}}).get("optimizer_class")
 
 def shapes(**arguments):
-    model = Algo("MlpPolicy", gymnasium.make("{env_id}"), **arguments)
+    model = Algo(name, gymnasium.make("{env_id}"), **arguments)
     return [tuple(parameter.shape) for parameter in model.policy.parameters()]
 
-if shapes() == shapes(policy_kwargs=dict(net_arch={net_arch})):
+if {net_arch} and shapes() == shapes(policy_kwargs=dict(net_arch={net_arch})):
     defaults["net_arch"] = {net_arch}
 print(json.dumps(defaults))
 """
@@ -59,7 +60,7 @@ def test_defaults_are_those_of_the_installed_library(algo):
     script = _DEFAULTS.format(
         module=one.algos[algo]["module"],
         env_id=ENV_IDS[card(algo).action_types[0]],
-        net_arch=card(algo).defaults["net_arch"],
+        net_arch=card(algo).defaults.get("net_arch"),
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -11,6 +11,7 @@ from harness.spec.tables import read_table
 from harness.spec.tiers import (
     BUDGETS,
     budget_row,
+    budget_rows,
     extra_of,
     extras,
     known_ids,
@@ -55,7 +56,7 @@ def test_extras_pip_lines_agree_with_the_project_extras():
 
 @pytest.mark.parametrize("algo", algos())
 def test_budget_rows_hold_growing_budgets_and_valid_hyperparameters(algo):
-    for env_id in read_table("budgets.toml")[algo]:
+    for env_id in budget_rows(algo):
         row = budget_row(algo, env_id)
         steps = [row.total_timesteps[budget] for budget in BUDGETS]
         assert steps == sorted(set(steps))
@@ -67,6 +68,14 @@ def test_budget_rows_hold_growing_budgets_and_valid_hyperparameters(algo):
 def test_budget_rows_cover_every_tier_but_hard(algo):
     for tier in ("probe", "easy", "medium"):
         assert all(budget_row(algo, env_id).is_listed for env_id in tier_ids(algo, tier))
+
+
+def test_rows_like_those_of_another_leave_out_what_the_card_has_not_and_say_whose_they_are():
+    row, other = budget_row("crossq", "Pendulum-v1"), budget_row("sac", "Pendulum-v1")
+    assert row.total_timesteps == other.total_timesteps
+    lacking = {*other.hyperparameters} - {*row.hyperparameters}
+    assert lacking == {*other.hyperparameters} - {*card("crossq").hyperparameters}
+    assert row.source.startswith("as for sac, not run with crossq yet (rl-baselines3-zoo")
 
 
 def test_budget_row_outside_the_table_has_sb3_defaults():

@@ -5,6 +5,7 @@ import pytest
 from tests.run.beginnings import FOREIGN, ROOT, SB3, differing, planted, reference, side_of
 
 ADAM = "torch.optim.Adam(self.Q.parameters(), lr=learning_rate(h, progress=0.0))"
+HIDDEN = "nn.Linear(n_in, n_out), nn.ReLU()"
 MAKE = "env = call.make_env()\n"
 LISTED = False
 
@@ -19,13 +20,13 @@ MISMATCHES = [
     ("dqn", ["self.h.max_grad_norm)", "2 * self.h.max_grad_norm)"], "grad_clip", True),
     ("dqn", ["*net_arch, n_actions(env)]", "*net_arch, 8, n_actions(env)]"],
      "trained_parameter_count", True),
-    ("dqn", ["nn.ReLU()]", "nn.Tanh()]"], "activations", True),
-    ("dqn", ["nn.ReLU()]", "nn.LeakyReLU(0.2)]"], "activations", True),
-    ("dqn", ["nn.ReLU()]", "nn.Identity()]"], "activations", True),
-    ("dqn", ["self.Q = tap(\"q_net\", q_network(env, h.net_arch).to(call.device))",
-             "self.Q = tap(\"q_net\", q_network(env, h.net_arch).double())",
-             "self.Q_hat = q_network(env, h.net_arch).to(call.device)",
-             "self.Q_hat = q_network(env, h.net_arch).double()",
+    ("dqn", [HIDDEN, HIDDEN.replace("nn.ReLU()", "nn.Tanh()")], "activations", True),
+    ("dqn", [HIDDEN, HIDDEN.replace("nn.ReLU()", "nn.LeakyReLU(0.2)")], "activations", True),
+    ("dqn", [HIDDEN, HIDDEN.replace("nn.ReLU()", "nn.Identity()")], "activations", True),
+    ("dqn", ["self.Q = tap(\"q_net\", q_network(env, h).to(call.device))",
+             "self.Q = tap(\"q_net\", q_network(env, h).double())",
+             "self.Q_hat = q_network(env, h).to(call.device)",
+             "self.Q_hat = q_network(env, h).double()",
              "flat = obs.float().flatten", "flat = obs.double().flatten"], "dtype", True),
     ("dqn", [MAKE, "env = gym.wrappers.TimeLimit(call.make_env(), 100)\n"], "time_limit", True),
     ("dqn", [MAKE, "env = gym.make(call.env_id, max_episode_steps=200)\n"], "time_limit", True),
@@ -95,7 +96,7 @@ RIGHT = [
 BENIGN = [
     ("dqn", [ADAM, f"{ADAM[:-1]}, foreach=True)"]),
     ("dqn", [ADAM, ADAM.replace("Adam(", "AdamW(")[:-1] + ", weight_decay=0.0)"]),
-    ("dqn", ["nn.ReLU()]", "nn.Threshold(0.0, 0.0)]"]),
+    ("dqn", [HIDDEN, HIDDEN.replace("nn.ReLU()", "nn.Threshold(0.0, 0.0)")]),
     ("dqn", ["- fall * progress / h.exploration_fraction",
              "- fall * (progress / h.exploration_fraction)"]),
     ("dqn", [MAKE, "env = gym.make(call.env_id, render_mode=None)\n"]),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from sb3_contrib import ARS
-from stable_baselines3.common.vec_env import DummyVecEnv
 
+from baselines.sb3 import training
 from baselines.sb3.values import schedule_of
 from harness.side import Call
 
@@ -21,10 +20,7 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that it does not take.
     """
-    env = DummyVecEnv([call.make_env for _ in range(call.n_envs)])
-    model = ARS("LinearPolicy", env, seed=call.seed, device=call.device, **arguments_of(call))
-    model.learn(total_timesteps=call.total_timesteps, log_interval=sys.maxsize)
-    env.close()
+    training.train(ARS, call, arguments_of(call), policy="LinearPolicy")
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

@@ -5,14 +5,12 @@ An environment that has `action_masks()` is masked; another one is trained on as
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.utils import is_masking_supported
-from stable_baselines3.common.vec_env import DummyVecEnv
 
-from baselines.sb3 import on_policy
+from baselines.sb3 import on_policy, training
 from baselines.sb3.ppo import PASSED_ON, SCHEDULES
 from harness.side import Call
 
@@ -23,14 +21,9 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that it does not take.
     """
-    env = DummyVecEnv([call.make_env for _ in range(call.n_envs)])
-    model = MaskablePPO("MlpPolicy", env, seed=call.seed, device=call.device, **arguments_of(call))
-    model.learn(
-        total_timesteps=call.total_timesteps,
-        log_interval=sys.maxsize,
-        use_masking=is_masking_supported(env),
-    )
-    env.close()
+    env = training.environments(call)
+    is_masked = is_masking_supported(env)
+    training.train(MaskablePPO, call, arguments_of(call), env=env, use_masking=is_masked)
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

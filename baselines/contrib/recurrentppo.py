@@ -6,7 +6,7 @@ from typing import Any
 
 from sb3_contrib import RecurrentPPO
 
-from baselines.sb3 import on_policy
+from baselines.sb3 import on_policy, training
 from baselines.sb3.ppo import PASSED_ON, SCHEDULES
 from harness.side import Call
 
@@ -20,7 +20,7 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that it does not take.
     """
-    on_policy.train(RecurrentPPO, call, arguments_of(call), policy="MlpLstmPolicy")
+    training.train(RecurrentPPO, call, arguments_of(call), policy="MlpLstmPolicy")
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sb3_contrib import TRPO
 
-from baselines.sb3 import on_policy
+from baselines.sb3 import on_policy, training
 from harness.side import Call
 
 # Of the hyperparameters that on-policy constructors share, TRPO's has these.
@@ -29,7 +29,7 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that it does not take.
     """
-    on_policy.train(TRPO, call, arguments_of(call))
+    training.train(TRPO, call, arguments_of(call))
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from stable_baselines3 import A2C
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 
-from baselines.sb3 import on_policy
+from baselines.sb3 import on_policy, training
 from harness.side import Call, UnsupportedHyperparameter
 
 # Hyperparameters beside those of every on-policy algorithm, under the constructor's names.
@@ -24,7 +24,7 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that SB3's A2C does not take.
     """
-    on_policy.train(A2C, call, arguments_of(call))
+    training.train(A2C, call, arguments_of(call))
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

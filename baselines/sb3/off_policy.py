@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +12,8 @@ from stable_baselines3.common.noise import (
     OrnsteinUhlenbeckActionNoise,
 )
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import DummyVecEnv
 
+from baselines.sb3 import training
 from baselines.sb3.values import activation_of, schedule_of, train_freq_of
 from harness.side import Call, UnsupportedHyperparameter
 
@@ -35,15 +34,13 @@ NOISES = {"normal": NormalActionNoise, "ou": OrnsteinUhlenbeckActionNoise}
 
 
 def train(algorithm: type[OffPolicyAlgorithm], call: Call, arguments: dict[str, Any]) -> None:
-    """Train an algorithm once; no logging to disk, no progress bar, one environment per n_envs."""
-    env = DummyVecEnv([call.make_env for _ in range(call.n_envs)])
+    """Train an algorithm once; an action noise is made for the shape of the actions."""
+    env = training.environments(call)
     if "action_noise" in arguments:
         noise = noise_of(arguments["action_noise"], shape=env.action_space.shape or ())
         arguments = {**arguments, "action_noise": noise}
     policy = arguments.pop("policy", "MlpPolicy")
-    model = algorithm(policy, env, seed=call.seed, device=call.device, **arguments)
-    model.learn(total_timesteps=call.total_timesteps, log_interval=sys.maxsize)
-    env.close()
+    training.train(algorithm, call, arguments, env=env, policy=policy)
 
 
 def arguments_of(

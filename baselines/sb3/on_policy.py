@@ -1,13 +1,9 @@
-"""What SB3's on-policy algorithms share as sides: names translated, one environment per n_envs."""
+"""What SB3's on-policy algorithms share as sides: names translated."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
-
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from baselines.sb3.values import activation_of, schedule_of
 from harness.side import Call
@@ -26,20 +22,6 @@ PASSED_ON = (
 SCHEDULES = ("learning_rate",)
 # Arguments of the policy.
 POLICY = ("net_arch", "ortho_init", "log_std_init", "activation_fn")
-
-
-def train(
-    algorithm: type[OnPolicyAlgorithm],
-    call: Call,
-    arguments: Mapping[str, Any],
-    *,
-    policy: str = "MlpPolicy",
-) -> None:
-    """Train an algorithm once; no logging to disk, no progress bar, one environment per n_envs."""
-    env = DummyVecEnv([call.make_env for _ in range(call.n_envs)])
-    model = algorithm(policy, env, seed=call.seed, device=call.device, **arguments)
-    model.learn(total_timesteps=call.total_timesteps, log_interval=sys.maxsize)
-    env.close()
 
 
 def arguments_of(

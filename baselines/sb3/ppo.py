@@ -7,7 +7,7 @@ from typing import Any
 
 from stable_baselines3 import PPO
 
-from baselines.sb3 import on_policy
+from baselines.sb3 import on_policy, training
 from harness.side import Call
 
 # Hyperparameters beside those of every on-policy algorithm, under the constructor's names.
@@ -25,7 +25,7 @@ def side(call: Call) -> None:
     with warnings.catch_warnings():
         # An incomplete last minibatch is meant where it is asked for.
         warnings.filterwarnings("ignore", message="You have specified a mini-batch size")
-        on_policy.train(PPO, call, arguments)
+        training.train(PPO, call, arguments)
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

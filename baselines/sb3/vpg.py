@@ -10,7 +10,7 @@ from typing import Any
 
 from stable_baselines3 import A2C
 
-from baselines.sb3 import on_policy
+from baselines.sb3 import on_policy, training
 from harness.side import Call
 
 # What makes A2C REINFORCE; everything else is the caller's.
@@ -37,7 +37,7 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that REINFORCE does not take.
     """
-    on_policy.train(A2C, call, arguments_of(call))
+    training.train(A2C, call, arguments_of(call))
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

@@ -27,7 +27,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 }
 # Of an image: as small as SB3's convolutions take (three layers of strides 4, 2, 1).
 IMAGE = (1, 36, 36)
-_WAVES = np.array([(0.15, 0.0), (0.0, 0.25), (0.2, -0.1)])  # radians per row and column
+_FREQUENCIES = np.array([(0.15, 0.0), (0.0, 0.25), (0.2, -0.1)])  # radians per row and column
+_ROWS, _COLUMNS = np.indices(IMAGE[1:])
+_WAVES = np.cos(_FREQUENCIES[:, 0, None, None] * _ROWS + _FREQUENCIES[:, 1, None, None] * _COLUMNS)
 _AMPLITUDE, _GREY = 45.0, 128.0
 # Short enough that a few hundred env steps hold dozens of time limits.
 MAX_EPISODE_STEPS = 11
@@ -104,9 +106,7 @@ class Exposing(gymnasium.Env[NDArray[Any], Any]):
     def _observation(self) -> NDArray[Any]:
         if not self._is_seen:
             return self._state.astype(np.float32)
-        rows, columns = np.indices(IMAGE[1:])
-        waves = np.cos(_WAVES[:, 0, None, None] * rows + _WAVES[:, 1, None, None] * columns)
-        heights = np.tensordot(self._state, waves, axes=1)
+        heights = np.tensordot(self._state, _WAVES, axes=1)
         return np.clip(_GREY + _AMPLITUDE * heights, 0, 255).astype(np.uint8)[None]
 
     def _effect(self, action: NDArray[np.float32] | np.int64) -> tuple[NDArray[np.float64], float]:

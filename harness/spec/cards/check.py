@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
-from typing import Literal, get_args, get_type_hints
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from harness.errors import nearest_sentence
 from harness.records import COMPONENTS, STAGES, Json
@@ -29,6 +29,17 @@ MAY = ("own_defaults",)
 ACTION_TYPES = ("discrete", "continuous", "multi-discrete", "multi-binary")
 # A tap's fields that hold a word of a closed list, beside those whose type says it.
 LISTS: Mapping[str, tuple[str, ...]] = {"component": COMPONENTS, "stage": STAGES}
+
+# Record -> field -> words, of the fields whose type lists them. Types are slow to resolve, and a
+# card is read whenever a comparison or a run starts.
+_LISTED = {
+    record: {
+        key: get_args(hint)
+        for key, hint in get_type_hints(record).items()
+        if get_origin(hint) is Literal
+    }
+    for record in (Hyperparameter, TapRow)
+}
 
 
 def problems(table: Mapping[str, Json], *, name: str) -> tuple[str, ...]:
@@ -147,5 +158,4 @@ def _of_aliases(aliases: Mapping[str, Json], names: Mapping[str, Json]) -> Itera
 
 def _words_of(record: type[Hyperparameter | TapRow], key: str) -> tuple[str, ...]:
     """Return the words of a field whose type lists them, else none."""
-    hint = get_type_hints(record).get(key)
-    return get_args(hint) if getattr(hint, "__origin__", None) is Literal else ()
+    return _LISTED[record].get(key, ())

@@ -10,13 +10,11 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from harness.codec import from_plain
 from harness.judgement import SegmentRow, SegmentsResult, TwinRow
-from harness.plan.identity import digest_of_files, fingerprint
+from harness.plan.identity import fingerprint, harness_digest
 from harness.plan.plan import plan_run
 from harness.preflight import PreflightResult
 from harness.records import ROLES, ComparisonSpec, EnvPlan, Json, Outcome, Role, RunSpec
@@ -172,17 +170,9 @@ def _kept(store: Store, question: _Question[Answer]) -> Answer:
     return found
 
 
-@cache
 def asking() -> str:
     """Return the hash of the harness's own code that answers are made by."""
-    home = Path(__file__).parent
-    files = [
-        file
-        for part in ASKING
-        for file in ([home / part] if (home / part).is_file() else (home / part).rglob("*"))
-        if file.suffix in (".py", ".toml")
-    ]
-    return digest_of_files(files, relative_to=home)
+    return harness_digest(*ASKING)
 
 
 def _draws_of(rows: Sequence[SegmentRow], algo: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

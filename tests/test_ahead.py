@@ -7,6 +7,7 @@ import pytest
 
 from harness import ahead
 from harness.judgement import SegmentsResult, TwinRow
+from harness.plan import identity
 from harness.preflight import PreflightResult, PreflightRun
 from harness.records import Outcome
 from harness.segments.twin_run import Twinned
@@ -78,8 +79,8 @@ def test_segments_are_asked_again_of_another_version_of_the_harness(spec, store,
 
 def test_version_of_the_harness_counts_everything_that_an_answer_is_made_by(monkeypatch):
     hashed = []
-    monkeypatch.setattr(ahead, "digest_of_files", lambda files, **_: hashed.extend(files) or "")
-    ahead.asking.__wrapped__()
+    monkeypatch.setattr(identity, "digest_of_files", lambda files, **_: hashed.extend(files) or "")
+    identity.harness_digest.__wrapped__(*ahead.ASKING)
     names = {file.relative_to(Path(ahead.__file__).parent).as_posix() for file in hashed}
     assert {"tap.py", "segments/runtime.py", "spec/cards/dqn.toml", "run/preflight.py"} <= names
     assert not any(name.startswith(("report/", "judge/", "cli/")) for name in names)

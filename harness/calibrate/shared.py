@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,8 +10,8 @@ from pathlib import Path
 from harness.calibrate.ledger import Say
 from harness.calibrate.plan import Cell, Plan, load_plan
 from harness.calibrate.pool import Pool, PoolRun
+from harness.plan.identity import harness_digest
 
-HARNESS = Path(__file__).parents[1]
 # Trials of one task: long enough for a process to be worth it, short enough to lose little.
 BATCH = 10
 
@@ -57,16 +56,9 @@ def find_cell(algo: str, env: str, cells: Sequence[Cell] | None = None) -> Cell 
     return next((cell for cell in known if (cell.algo, cell.env) == (algo, env)), None)
 
 
-@cache
 def code_version(*places: str) -> str:
-    """Return the hash of those parts of the harness that an answer depends on."""
-    digest = hashlib.sha256()
-    for place in places:
-        path = HARNESS / place
-        for file in [path] if path.is_file() else sorted(path.rglob("*")):
-            if file.suffix in (".py", ".toml"):
-                digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
+    """Return a short hash of those parts of the harness that an answer depends on."""
+    return harness_digest(*places)[:12]
 
 
 # What judges stored runs, and what is asked of code as well.

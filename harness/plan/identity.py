@@ -74,6 +74,23 @@ def digest_of_files(files: Iterable[Path], *, relative_to: Path) -> str:
 
 
 @cache
+def harness_digest(*parts: str) -> str:
+    """Return the SHA-256 over parts of the harness's own code: files, or folders of them.
+
+    >>> harness_digest("tap.py") == harness_digest("tap.py", "stats")
+    False
+    """
+    home = Path(__file__).parents[1]
+    files = [
+        file
+        for part in parts
+        for file in ([home / part] if (home / part).is_file() else (home / part).rglob("*"))
+        if file.suffix in (".py", ".toml")
+    ]
+    return digest_of_files(files, relative_to=home)
+
+
+@cache
 def fingerprint() -> Mapping[str, str]:
     """Return what "same seed" is relative to: versions, threads, CPU; imports none of them."""
     return {

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.judgement import SegmentRow
-from harness.segments.hints_related import NOT_CONSTANTS
 from harness.segments.names import CONSTANTS, ENV_ACTION, GRAD_NORM, LEGAL_ACTIONS
+from harness.segments.options import differing_options
 from harness.segments.quantities import Quantity
 from harness.segments.tape import Tape
 
@@ -26,8 +25,6 @@ DRAW = "a draw: without it nothing computed from it is compared"
 # A gradient that is cut off has the length of its limit, to rounding: torch divides by the norm
 # plus 1e-6 (torch/nn/utils/clip_grad.py). As many steps of one greatest length are no chance.
 SAME_LENGTH, LEAST_CUT = 1e-4, 4
-# Option of torch.optim that does nothing where weights do not decay.
-DECAY, DECOUPLED = "weight_decay", "decoupled_weight_decay"
 
 Norms = NDArray[np.float64]
 
@@ -175,15 +172,3 @@ def _constants(mine: Tape, reference: Tape, owner: str) -> Iterator[SegmentRow]:
     if differing:
         row = replace(row, status="failed", n_failed=1, size=np.inf, share=1.0, hints=differing)
     yield row
-
-
-def differing_options(mine: dict[str, Any], reference: dict[str, Any]) -> tuple[str, ...]:
-    """Return one sentence per option that takes part in the update rule and differs."""
-    if mine["class"] != reference["class"]:
-        return (f"the optimiser is {mine['class']}, the reference's {reference['class']}",)
-    neutral = {*NOT_CONSTANTS, *(() if mine.get(DECAY) else (DECOUPLED,))}
-    return tuple(
-        f"{key} {mine.get(key)!r}, reference {reference.get(key)!r}"
-        for key in sorted((mine.keys() | reference.keys()) - neutral)
-        if mine.get(key) != reference.get(key)
-    )

@@ -4,20 +4,18 @@ What an optimiser trains is told by its shapes: it counts as the module of the r
 parameters it holds. Nothing that depends on draws is compared or handed on.
 """
 
-# ruff: noqa: ANN401 - the edge to watched code, whose values are of any type
-
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from harness.segments.names import UNCLAIMED
-from harness.segments.tape import Shape, Slot, Tape
+from harness.segments.tape import Shape, Slot, Tape, squeezed
 
 if TYPE_CHECKING:
     from harness.segments.runtime import Runtime
@@ -52,7 +50,7 @@ class BareSteps:
 
     def _owner_of(self, trained: Sequence[torch.Tensor]) -> str:
         tape, reference = self._runtime.tape, self._runtime.reference
-        shapes = [plain(p) for p in trained]
+        shapes = [squeezed(p.shape) for p in trained]
         if reference is not None:
             known = reference.trained if isinstance(reference, Tape) else {}
             return owner_of_shapes(shapes, known)
@@ -68,11 +66,6 @@ class BareSteps:
         seen = seen + 1 if at == env_steps else 0
         self._counts[id(optimiser)] = (env_steps, seen)
         return (env_steps, seen)
-
-
-def plain(parameter: Any) -> Shape:
-    """Return the shape of a parameter without its axes of size 1."""
-    return tuple(size for size in parameter.shape if size != 1)
 
 
 def norm_of(trained: Sequence[torch.Tensor]) -> float:

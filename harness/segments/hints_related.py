@@ -9,11 +9,9 @@ import numpy as np
 
 from harness.judgement import SegmentRow
 from harness.segments.hints_base import FIT
+from harness.segments.options import differing_options, is_other_class
 from harness.segments.tape import Tape
 
-# Options of torch.optim that change speed or bookkeeping only, and the learning rate, which is a
-# quantity of its own.
-NOT_CONSTANTS = frozenset({"lr", "foreach", "fused", "capturable", "differentiable", "maximize"})
 # Stages in which the gradient of a loss shows, if it does anywhere.
 AFTER_LOSS = ("gradient", "step", "sync")
 # Stages of the values that a gradient flows through; more names of them are not said.
@@ -170,15 +168,9 @@ def _is_parallel(tap: str, mine: Tape, reference: Tape) -> bool:
 
 def _constants_said(mine: Tape, reference: Tape, prefix: str) -> str:
     ours, theirs = mine.constants.get(prefix, {}), reference.constants.get(prefix, {})
-    classes = [side.get("class") for side in (ours, theirs)]
-    if None not in classes and classes[0] != classes[1]:
-        return f"the gradient agrees: the optimiser is {classes[0]}, the reference's {classes[1]}"
-    keys = sorted((ours.keys() | theirs.keys()) - NOT_CONSTANTS)
-    differing = [
-        f"{key} {ours.get(key)!r}, reference {theirs.get(key)!r}"
-        for key in keys
-        if ours.get(key) != theirs.get(key)
-    ]
+    differing = differing_options(ours, theirs)
+    if is_other_class(ours, theirs):
+        return f"the gradient agrees: {differing[0]}"
     if differing:
         return f"the gradient agrees: the optimiser's constants differ ({'; '.join(differing)})"
     return (

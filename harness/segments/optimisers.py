@@ -13,9 +13,9 @@ import torch
 
 from harness.run.observe.optimisers import class_name
 from harness.segments.bare import KINDS as BARE_KINDS
-from harness.segments.bare import BareSteps, norm_of, plain
+from harness.segments.bare import BareSteps, norm_of
 from harness.segments.names import CONSTANTS, ROUNDS
-from harness.segments.tape import Arrays, Slot, Tape
+from harness.segments.tape import Arrays, Slot, Tape, squeezed
 from harness.segments.values import hand_on
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class Optimisers:
         if owner and owner not in tape.owners:
             tape.owners.append(owner)
             held = [p for p, prefix_, *_ in self._placed if prefix_ == prefix]
-            tape.trained.setdefault(owner, []).extend(plain(p) for p in held)
+            tape.trained.setdefault(owner, []).extend(squeezed(p.shape) for p in held)
 
     def _credit(
         self,

@@ -10,6 +10,7 @@ on and is right: it is not followed.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -367,7 +368,8 @@ def _constants(tree: ast.Module) -> dict[str, int]:
         if isinstance(statement, (ast.Assign, ast.AnnAssign))
         for name in _sets(statement)
     ]
-    return {name: line for name, line in bound if [n for n, _ in bound].count(name) == 1}
+    times = Counter(name for name, _ in bound)
+    return {name: line for name, line in bound if times[name] == 1}
 
 
 def _functions(

@@ -94,8 +94,9 @@ def put(tape: Tape, name: str, slot: Slot, event: Event) -> None:
 
 def fits(mine: Array, reference: Array) -> bool:
     """Return whether two arrays have the same shape when axes of size 1 are left out."""
-    return _squeezed(mine) == _squeezed(reference)
+    return squeezed(mine.shape) == squeezed(reference.shape)
 
 
-def _squeezed(array: Array) -> tuple[int, ...]:
-    return tuple(size for size in array.shape if size != 1)
+def squeezed(shape: Shape) -> Shape:
+    """Return a shape without its axes of size 1."""
+    return tuple(size for size in shape if size != 1)

@@ -20,9 +20,15 @@ from harness.plan.identity import identify
 from harness.plan.plan import plan_run
 from harness.run.preflight import preflight
 from harness.spec.cards import algos, card
+from harness.spec.references import default_reference
 from harness.spec.resolve import resolve
 
-ENVS = {"discrete": "CartPole-v1", "continuous": "Pendulum-v1"}
+ENVS = {
+    "discrete": "CartPole-v1",
+    "continuous": "Pendulum-v1",
+    "multi-discrete": "probes/ExposingMultiDiscrete-v0",
+    "multi-binary": "probes/ExposingMultiBinary-v0",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _compared(algo: str, env_id: str, *, n_seeds: int, jobs: int) -> list[tuple[FactRow, ...]]:
     """Return the facts table of every seed against every pair of others."""
-    request = options.to_request({"algo": algo, "envs": env_id, "mine": "sb3", "budget": "quick"})
+    asked = {"algo": algo, "envs": env_id, "mine": default_reference(algo), "budget": "quick"}
+    request = options.to_request(asked)
     spec = resolve(request, identify=identify)
     runs = [
         ("reference", plan_run(spec, spec.envs[0], role="reference", seed=seed))

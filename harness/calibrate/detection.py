@@ -168,8 +168,6 @@ def _ask(work: Path, spec: ComparisonSpec, depth: Depth) -> Asked:
     is_first = not asked.findings
     both = _concluded(spec, known)
     _note(asked, both, ("segment", "draw") if segments.rows else (), began)
-    if asked.findings:  # in the order in which the report has them
-        asked.findings = both.findings
     asked.segments = segments
     asked.env_steps = n_ahead + segments.env_steps if is_first else n_ahead
     has_failed = segments.is_invalid or bool(preflight.failed)
@@ -186,14 +184,14 @@ def _concluded(spec: ComparisonSpec, gathered: Gathered) -> Judgement:
 
 
 def _note(asked: Asked, judgement: Judgement, levels: Sequence[str], began: Clock) -> None:
-    """Add what some levels found; the findings of a road are those of the first that has any."""
-    found = tuple(one for one in judgement.findings if one.level in levels)
-    for level in levels:
-        asked.levels[level] = any(one.level == level for one in found)
+    """Add what some levels found; the findings stand in the order in which the report has them."""
+    found = {one.level for one in judgement.findings}
+    asked.levels |= {level: level in found for level in levels}
     if not asked.findings:
         asked.seconds, asked.cpu_seconds = began.seconds(), began.cpu_seconds()
-        if found:
-            asked.findings, asked.verdict = found, "diverged"
+    asked.findings = judgement.findings
+    if asked.findings:
+        asked.verdict = "diverged"
 
 
 def _train(asked: Asked, spec: ComparisonSpec, work: Path, began: Clock) -> None:
@@ -222,8 +220,8 @@ def _said(asked: Asked, row: Planted) -> dict[str, Any]:
         "level": first.level if first else "",
         "component": first.component if first else "",
         "quantity": first.quantity if first else "",
-        "findings": [[one.level, one.component, one.quantity] for one in asked.findings][
-            :MAX_FOUND
+        "findings": [
+            [one.level, one.component, one.quantity] for one in asked.findings[:MAX_FOUND]
         ],
         "is_first": bool(few) and few[0] in row.components,
         "is_exact": bool(few) and few[0] == row.component,

@@ -72,7 +72,6 @@ def _together(a: Planted, b: Planted) -> Planted | None:
 
 def named(work: Path, both: Planted, budget: str, alone: Mapping[str, str]) -> Record:
     """Return which of two mistakes are named by the quantity that each shows in alone."""
-    asked = Asked()
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         try:
             asked = ask_ahead(work, both, both.plant(Path(folder)), budget)

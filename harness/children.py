@@ -19,7 +19,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +30,9 @@ PR_SET_PDEATHSIG = 1
 TAIL_BYTES, CHUNK_BYTES = 4096, 1 << 16
 # A pipe that a worker of the side keeps open is not waited for any longer, seconds.
 DRAIN_S = 1.0
+# A signal that comes while a thread is made reaches another thread, which does not wake the main
+# one from a wait without end: it looks so often, seconds.
+WAKE_S = 0.2
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -105,11 +108,17 @@ class Children:
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
             try:
                 futures = [pool.submit(ask, item) for item in items]
-                return [future.result() for future in futures]
+                return [_awaited(future) for future in futures]
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.end()
                 raise
+
+
+def _awaited(future: Future[Answer]) -> Answer:
+    while not wait([future], WAKE_S).done:
+        pass
+    return future.result()
 
 
 def _ended(process: subprocess.Popen[bytes], time_limit_s: float) -> tuple[int | None, str]:

@@ -122,7 +122,7 @@ def _references() -> Iterator[Check]:
         version = reference.installed_version
         name, wanted = f"reference {reference.name}", reference.distribution + reference.supported
         if version is None:
-            yield Check("warn", name, "not installed", f"pip install '{wanted}'")
+            yield Check("warn", name, "not installed", reference.pip)
         elif not is_supported(version, reference.supported):
             yield Check("warn", name, f"{version}, expected {wanted}", f"pip install '{wanted}'")
         else:

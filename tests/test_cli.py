@@ -16,8 +16,9 @@ from harness.cli.options import Running
 from harness.errors import Interrupted, RunFailed, StoreError, TooFewSeeds
 from harness.plan.plan import runs_of_look
 from harness.records import Outcome, RunRecord
+from harness.segments.scenario import scenarios
 from harness.spec.cards import algos, card
-from harness.spec.references import default_reference
+from harness.spec.references import references
 from tests.cli_driver import ask
 from tests.plan.plan_toys import side_of, spec_of
 
@@ -102,12 +103,17 @@ def test_list_counts_what_is_there_per_algorithm_and_level(capsys):
     lines = out[out.index("What is compared of each") :].splitlines()[1:]
     rows = {cells[0]: cells for line in lines[1:] if (cells := line.split())}
     for algo in algos():
-        taps = card(algo).taps
+        row, taps = " ".join(rows[algo][1:]), card(algo).taps
+        by = [one for one in references().values() if algo in one.algos]
+        tapped = [one.name for one in by if one.algos[algo].get("tap_map")]
+        names = ", ".join(one.name for one in by)
         if not taps:
-            assert rows[algo][1:4] == [default_reference(algo), "-", "-"]
+            assert row.startswith(f"{names} - - ")
             continue
-        assert rows[algo][1:4] == [default_reference(algo), str(len(taps)), "taps"]
-        assert f"{sum(bool(tap.draws) for tap in taps)} sources" in " ".join(rows[algo])
+        n_scenarios, n_sources = len(scenarios()[algo]), sum(bool(tap.draws) for tap in taps)
+        of = f" ({', '.join(tapped)})" if len(tapped) < len(by) else ""
+        segments = f"{len(taps)} taps in {n_scenarios} scenarios{of}"
+        assert row.startswith(f"{names} {segments} {n_sources} sources ")
 
 
 def _complete(line):

@@ -38,13 +38,14 @@ def _levels() -> Iterator[str]:
     rows = [["", "facts", "segments", "draws", "probes", "curves", "mine"]]
     for algo in algos():
         by = [reference for reference in references().values() if algo in reference.algos]
-        is_tapped = any(reference.algos[algo].get("tap_map") for reference in by)
-        taps, n_scenarios = card(algo).taps, len(scenarios().get(algo, ())) if is_tapped else 0
+        tapped = [reference.name for reference in by if reference.algos[algo].get("tap_map")]
+        taps, n_scenarios = card(algo).taps, len(scenarios().get(algo, ())) if tapped else 0
+        of = f" ({', '.join(tapped)})" if len(tapped) < len(by) else ""
         rows.append(
             [
                 algo,
                 ", ".join(reference.name for reference in by) or "-",
-                f"{len(taps)} taps in {n_scenarios} scenarios" if n_scenarios else "-",
+                f"{len(taps)} taps in {n_scenarios} scenarios{of}" if n_scenarios else "-",
                 f"{sum(bool(tap.draws) for tap in taps)} sources" if n_scenarios else "-",
                 str(len(tier_ids(algo, "probe"))) if by else "-",
                 f"{sum(len(tier_ids(algo, tier)) for tier in TIERS[1:])} envs" if by else "-",

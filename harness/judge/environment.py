@@ -143,8 +143,8 @@ def _endpoints(spec: ComparisonSpec, view: EnvView, *, alpha: float) -> tuple[En
 def _notes(view: EnvView, tests: Mapping[str, FamilyTest]) -> tuple[str, ...]:
     """Return everything that was observed but not compared, metrics of one reason together."""
     reasons: dict[str, list[str]] = {}
-    for name, role in view.one_sided.items():
-        reasons.setdefault(f"observed on {role} only, not compared", []).append(name)
+    for name, why in view.uncompared.items():
+        reasons.setdefault(why, []).append(name)
     for test in tests.values():
         for name, why in test.excluded.items():
             reasons.setdefault(f"not tested: {why}", []).append(name)

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.judge.optimisers import matched_optimisers
 from harness.judgement import FactRow, SanityRow, SegmentsResult, TwinRow
 from harness.localise import Subject, check_closed_form, check_sanity, compare_facts
+from harness.localise.optimisers import sizes_of
 from harness.preflight import PreflightResult
 from harness.probes.closed_forms import Answer
 from harness.probes.listed import probe_of
@@ -77,7 +79,7 @@ class EnvView:
     Attributes:
         mine, reference: seed -> trace. n_planned: seeds per side that the look asks for.
         curves: metric -> (mine, reference) on the common grid, for metrics seen on both sides.
-        one_sided: metric -> the only side it was seen on.
+        uncompared: metric -> why it is not compared.
     """
 
     plan: EnvPlan
@@ -85,7 +87,7 @@ class EnvView:
     reference: dict[int, Trace]
     n_planned: int
     curves: dict[str, tuple[Curves, Curves]]
-    one_sided: dict[str, str]
+    uncompared: dict[str, str]
 
     @property
     def is_complete(self) -> bool:
@@ -103,26 +105,32 @@ def view_env(
     """Return what is known of one environment for the given seeds; curves need both sides."""
     mine, reference = (gathered.of(role, env.env_id, seeds) for role in ROLES)
     curves: dict[str, tuple[Curves, Curves]] = {}
-    one_sided: dict[str, str] = {}
+    uncompared: dict[str, str] = {}
     if with_curves and mine and reference:
-        curves, one_sided = _curves(env, mine, reference)
-    return EnvView(env, mine, reference, len(seeds), curves, one_sided)
+        curves, uncompared = _curves(env, mine, reference)
+    return EnvView(env, mine, reference, len(seeds), curves, uncompared)
 
 
 def _curves(
     env: EnvPlan, mine: dict[int, Trace], reference: dict[int, Trace]
 ) -> tuple[dict[str, tuple[Curves, Curves]], dict[str, str]]:
-    """Return metric -> (mine, reference) on the common grid, and metrics seen on one side only."""
+    """Return metric -> (mine, reference) on the common grid; and metric -> why not compared."""
     checkpoints = grid.checkpoints(env.total_timesteps)
     sides = [_side_curves(traces, checkpoints) for traces in (mine, reference)]
-    both = [name for name in sides[0] if name in sides[1]]
-    one_sided: dict[str, str] = {
-        name: role
+    sizes = [_optimisers_of(traces) for traces in (mine, reference)]
+    sides[0], why = matched_optimisers(sides[0], mine=sizes[0], reference=sizes[1])
+    both = [name for name in sides[0] if name in sides[1] and name not in why]
+    one_sided = {
+        name: f"observed on {role} only, not compared"
         for role, side, other in zip(ROLES, sides, reversed(sides), strict=True)
         for name in side
         if name not in other
     }
-    return {name: (sides[0][name], sides[1][name]) for name in both}, one_sided
+    return {name: (sides[0][name], sides[1][name]) for name in both}, one_sided | why
+
+
+def _optimisers_of(traces: dict[int, Trace]) -> list[int]:
+    return next((found for t in traces.values() if (found := sizes_of(t.facts))), [])
 
 
 def _side_curves(traces: dict[int, Trace], checkpoints: NDArray[np.int64]) -> dict[str, Curves]:

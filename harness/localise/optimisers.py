@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from harness.records import Json
 
@@ -56,24 +56,38 @@ def _join(name: str, values: Json) -> Json:
     ]
 
 
-def _reordered(
-    facts: dict[str, Json], pattern: Mapping[str, Json], names: Collection[str]
-) -> dict[str, Json]:
-    """Return the facts with the optimisers in the pattern's order, if each has a counterpart."""
-    ours, theirs = _sizes(facts), _sizes(pattern)
-    if ours == theirs or sorted(ours) != sorted(theirs):
-        return facts
+def order_of(ours: Sequence[int], theirs: Sequence[int]) -> list[int] | None:
+    """Return, for each of their optimisers, the place of ours that trains as many elements.
+
+    None where one has no counterpart.
+
+    >>> order_of([3, 7], [7, 3])
+    [1, 0]
+    """
+    if sorted(ours) != sorted(theirs):
+        return None
     left = list(range(len(ours)))
     order = []
     for size in theirs:
         place = next(k for k in left if ours[k] == size)
         left.remove(place)
         order.append(place)
+    return order
+
+
+def _reordered(
+    facts: dict[str, Json], pattern: Mapping[str, Json], names: Collection[str]
+) -> dict[str, Json]:
+    """Return the facts with the optimisers in the pattern's order, if each has a counterpart."""
+    order = order_of(sizes_of(facts), sizes_of(pattern))
+    if order is None or order == sorted(order):
+        return facts
     return {
         name: [value[k] for k in order] if name in names and len(value) == len(order) else value
         for name, value in facts.items()
     }
 
 
-def _sizes(facts: Mapping[str, Json]) -> list[int]:
+def sizes_of(facts: Mapping[str, Json]) -> list[int]:
+    """Return the trained elements of each optimiser; empty where they were not observed."""
     return list(facts.get(COUNT, ()))

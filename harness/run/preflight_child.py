@@ -142,7 +142,8 @@ def begin(run: RunSpec, *, patience_s: float | None = None) -> dict[str, Json]:
     observation = Observation(run, beginning)
     is_ended = False
     try:
-        with observation, beginning.watching(observation.handle):
+        counts = observation.update_counts
+        with observation, beginning.watching(observation.handle, other_counts=counts):
             load_side(run.side)(call_of(run))
     except Stop:
         is_ended = True

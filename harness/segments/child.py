@@ -23,6 +23,7 @@ from harness.segments.automatic import varying_of
 from harness.segments.compare import Limits, compare_tapes, differs, lacking_draws
 from harness.segments.drawing import Tapes, differing_repeats, draw_records
 from harness.segments.exercised import exercised
+from harness.segments.fitting import fitted, fixed_by
 from harness.segments.hints_related import candidates, conventions
 from harness.segments.names import ENV_ACTION
 from harness.segments.noise import floors_of
@@ -41,8 +42,6 @@ from harness.stats.draws import draw_tests
 AGAIN_SEED, MINE_SEED = 10_007, 20_011
 # Plays of the reference under other draws, that show what depends on them.
 N_OTHERS = 2
-# More hyperparameters than this are not fixed one after another.
-MAX_FIXED = 20
 
 
 @dataclass(frozen=True)
@@ -86,17 +85,17 @@ def run_scenario(
     """Return what one scenario says of mine, as plain values.
 
     Args:
-        fallback: hyperparameter -> value that mine is known to take, where it refuses another.
+        fallback: hyperparameter -> value that both are known to take, where one refuses another.
     """
-    scenario, error = fitted(scenario, sides, fallback)
-    found: dict[str, Any] = {
-        "scenario": scenario.name,
-        "fixed": dict(scenario.fixed),
-        "kind": _kind(scenario),
-    }
+    scenario, error = fitted(scenario, sides.mine, sides.policy, fallback)
+    found: dict[str, Any] = {"scenario": scenario.name, "kind": _kind(scenario)}
     if error:
-        return {**found, "refused": error, "refused_by": "mine"}
-    recorded = play(sides.reference, scenario.call(), policy=sides.policy)
+        fixed = fixed_by("mine", scenario)
+        return {**found, "fixed": fixed, "refused": error, "refused_by": "mine"}
+    recorded, whole = _recorded(scenario, sides, fallback)
+    by_reference = scenario.fixed.keys() ^ whole.fixed.keys()
+    found["fixed"] = fixed_by("mine", scenario) + fixed_by("reference", whole, by_reference)
+    scenario = whole
     if recorded.error:
         return {**found, **_died("reference", recorded)}
     mine = play(sides.mine, scenario.call(), reference=recorded.tape, policy=sides.policy)
@@ -109,6 +108,17 @@ def run_scenario(
     return {**found, **_compared(scenario, sides, recorded, mine)}
 
 
+def _recorded(
+    scenario: Scenario, sides: Sides, fallback: Mapping[str, Json]
+) -> tuple[Played, Scenario]:
+    """Return the reference's play, and the scenario with every value that it can express."""
+    recorded = play(sides.reference, scenario.call(), policy=sides.policy)
+    if recorded.unsupported is None:
+        return recorded, scenario
+    scenario, _ = fitted(scenario, sides.reference, sides.policy, fallback)
+    return play(sides.reference, scenario.call(), policy=sides.policy), scenario
+
+
 def _died(role: Role, played: Played) -> dict[str, str]:
     """Return what a side died of; before its first update it does not know the scenario.
 
@@ -117,44 +127,6 @@ def _died(role: Role, played: Played) -> dict[str, str]:
     if played.runtime.optimisers.updates == 0:
         return {"refused": played.error, "refused_by": role}
     return {f"{role}_error": played.error}
-
-
-def fitted(scenario: Scenario, sides: Sides, fallback: Mapping[str, Json]) -> tuple[Scenario, str]:
-    """Return the scenario with every value that mine can express, and why it cannot begin, or "".
-
-    Mine is begun, and ended at its first env step. What it refuses takes the value of `fallback`,
-    or its default, on both sides. One that fails to begin may not know schedules and words: it is
-    tried once more with those of the scenario replaced.
-    """
-    for _ in range(MAX_FIXED):
-        tried = play(sides.mine, scenario.call(), policy=replace(sides.policy, stop_after=0))
-        if tried.unsupported is None:
-            if tried.tape.env_steps > 0:
-                return scenario, ""
-            words = [n for n, v in scenario.hyperparameters.items() if isinstance(v, (str, dict))]
-            if not words or not tried.error:
-                return scenario, tried.error or "made no env step"
-            for name in words:
-                scenario = scenario.fixing(name, _plain_value(scenario, name, fallback))
-            continue
-        name, _ = tried.unsupported
-        if name in scenario.fixed:
-            return scenario, tried.error
-        value = 1 if name == "n_envs" else fallback.get(name)
-        scenario = scenario.fixing(name, value)
-    return scenario, "refuses too many hyperparameters"
-
-
-def _plain_value(scenario: Scenario, name: str, fallback: Mapping[str, Json]) -> Json:
-    """Return a value that is no schedule and no word: the comparison's, or the scenario's."""
-    value = fallback.get(name)
-    if value is not None and not isinstance(value, (str, dict)):
-        return value
-    own = scenario.hyperparameters[name]
-    if isinstance(own, dict):
-        return next(iter(own.values()))
-    _, _, number = str(own).partition("_")
-    return float(number) if number else None
 
 
 def _kind(scenario: Scenario) -> str:

@@ -162,10 +162,11 @@ def _notes(scenario: Scenario, answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"{where} left out ({answer['kind']}): {said}"
     if "mine_error" in answer:
         yield f"{where} ({answer['kind']}): mine raised: {_last_line(answer['mine_error'])}"
-    for name, value in answer.get("fixed", {}).items():
+    for fixed in answer.get("fixed", ()):
+        side = "mine" if fixed["role"] == "mine" else "the reference"
         yield (
-            f"{where}: mine cannot vary {name}; both sides take {value!r} there, and what other "
-            "values exercise is not exercised"
+            f"{where}: {side} cannot vary {fixed['name']}; both sides take {fixed['value']!r} "
+            "there, and what other values exercise is not exercised"
         )
     for sentence in answer.get("unknown", ()):
         yield f"{where}: mine: {sentence}"

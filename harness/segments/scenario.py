@@ -31,7 +31,7 @@ class Scenario:
         perturbation: spread of that noise; the default is as large as weights themselves are.
         reward_scale: factor on the environment's rewards, on both sides.
         weight_seeds: initial weights are compared over so many seeds; 0: not in this scenario.
-        fixed: hyperparameter (or "n_envs") that mine cannot vary -> the value taken instead.
+        fixed: hyperparameter (or "n_envs") that a side cannot vary -> the value taken instead.
     """
 
     algo: str

@@ -123,7 +123,7 @@ def test_find_side_spelling_of_later_says_what_is_supported(word):
 
 
 def test_find_side_unknown_reference_names_the_nearest_and_the_file_spelling():
-    with pytest.raises(UnknownName, match=r"'sb4' in --mine; did you mean 'sb3'.*\n.*path.py"):
+    with pytest.raises(UnknownName, match=r"'sb4' in --mine; did you mean .*'sb3'.*\n.*path.py"):
         _mine("sb4")
 
 

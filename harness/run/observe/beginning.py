@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,11 +66,22 @@ class Beginning:
         self._updates = self._env_steps = 0
         self._first_env_step: int | None = None
         self._is_round_over = False
-        self._give_up_at_s = time.monotonic() + patience_s
+        self._patience_s = patience_s
+        self._give_up_at_s = math.inf
+        self._other_counts: Callable[[], Sequence[int]] = list
 
-    def watching(self, handle: Callable[[str, Any], Any]) -> Self:
-        """Say what a tap does otherwise, then use as a context."""
-        self._handle = handle
+    def watching(
+        self,
+        handle: Callable[[str, Any], Any],
+        *,
+        other_counts: Callable[[], Sequence[int]] = list,
+    ) -> Self:
+        """Say what a tap does otherwise, then use as a context.
+
+        Args:
+            other_counts: updates so far of each optimiser that is none of torch's.
+        """
+        self._handle, self._other_counts = handle, other_counts
         return self
 
     def __enter__(self) -> Self:
@@ -98,7 +110,12 @@ class Beginning:
         return self._fault.message
 
     def progress(self, env_steps: int, updates: int) -> None:
-        """End the run once the first updates are made, or when none comes."""
+        """End the run once the first updates are made, or when none comes.
+
+        Patience begins with the first env step: what is compiled before is no waiting.
+        """
+        if self._give_up_at_s == math.inf:
+            self._give_up_at_s = time.monotonic() + self._patience_s
         is_update = updates != self._updates
         self._updates, self._env_steps = updates, env_steps
         if is_update:
@@ -132,7 +149,7 @@ class Beginning:
         return {name: value for name, value in facts.items() if value not in ({}, [])}
 
     def _is_enough(self) -> bool:
-        counts = [one.n_updates for one in self._seen.values()]
+        counts = [one.n_updates for one in self._seen.values()] or self._other_counts()
         return bool(counts) and counts[0] >= FIRST_UPDATES and min(counts) >= OTHER_UPDATES
 
     def _before_step(self, optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:

@@ -16,6 +16,7 @@ from harness.run.observe.optimisers import OptimiserWatch
 from harness.run.observe.patches import Patches, ProcessWatch, watch_environments, watch_torch
 from harness.run.observe.sites import Sites
 from harness.run.observe.taps import TapWatch
+from harness.run.observe.train_states import TrainStateWatch
 from harness.run.observe.unseen import Seen, unobserved_sentence
 from harness.run.observe.writer import Clock, Fault, Writer
 
@@ -54,6 +55,9 @@ class Observation:
             fault=self._fault,
             total_timesteps=run.total_timesteps,
         )
+        self._train_states = TrainStateWatch(
+            writer, self._clock, fault=self._fault, total_timesteps=run.total_timesteps
+        )
         self._processes = ProcessWatch()
         self._patches = Patches()
         self._hooks: list[Any] = []
@@ -62,6 +66,7 @@ class Observation:
     def __enter__(self) -> Self:
         watch_environments(self._patches, self._envs)
         self._hooks = watch_torch(self._patches, self._optimisers)
+        self._train_states.install()
         self._processes.install(self._patches)
         tap.set_handler(self._taps.handle)
         _IN_FORCE.add(self)
@@ -76,12 +81,13 @@ class Observation:
         self._detach()
         self._envs.finish()
         self._optimisers.finish()
+        self._train_states.finish()
         self._reason = self._explain()
 
     @property
     def first_non_finite(self) -> str | None:
         """Which of loss, gradient and parameters was first non-finite, when; None if none was."""
-        return self._optimisers.first_non_finite
+        return self._optimisers.first_non_finite or self._train_states.first_non_finite
 
     @property
     def env_steps(self) -> int:
@@ -104,7 +110,13 @@ class Observation:
 
     def facts(self) -> dict[str, Json]:
         """Return the exact observations by name; complete after the context has ended."""
-        return {**self._envs.facts(), **self._optimisers.facts(), **self._taps.facts()}
+        # With JAX's optimisers there are none of torch's: what is unknown of them is left out.
+        trained = self._train_states.facts() or self._optimisers.facts()
+        return {**self._envs.facts(), **trained, **self._taps.facts()}
+
+    def update_counts(self) -> list[int]:
+        """Return the updates so far of each JAX optimiser, in order."""
+        return self._train_states.counts
 
     def unobserved_reason(self) -> str | None:
         """Return, after the context has ended, why the run was not observed; None if it was."""
@@ -131,6 +143,7 @@ class Observation:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
+        self._train_states.remove()
         self._patches.restore()
         self._envs.is_live = False
         _IN_FORCE.discard(self)

@@ -47,6 +47,12 @@ class Patches:
         original = getattr(owner, name)
         self._set(owner, name, functools.wraps(original)(make(original)))
 
+    def replace_class_method(self, owner: Any, name: str, make: Replace) -> None:
+        """Set the class method `owner.name` to one of `make(the function behind it)`."""
+        original = getattr(owner, name).__func__
+        replacement: Any = classmethod(functools.wraps(original)(make(original)))
+        self._set(owner, name, replacement)
+
     def replace_everywhere(self, owner: Any, name: str, make: Replace) -> None:
         """Also replace the function where modules imported it by name before now."""
         original = getattr(owner, name)

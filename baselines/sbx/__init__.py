@@ -1,0 +1,1 @@
+"""sbx (Stable Baselines in JAX) as a reference: adapters of its algorithms."""

@@ -20,6 +20,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     ENV_ID: {},
     "probes/ExposingBox-v0": {"actions": "box"},
     "probes/ExposingShaped-v0": {"shape": (2, 3)},
+    "probes/ExposingShapedBox-v0": {"actions": "box", "shape": (2, 3)},
     "probes/ExposingMany-v0": {"actions": "many"},
     "probes/ExposingMultiDiscrete-v0": {"actions": "multi-discrete"},
     "probes/ExposingMultiBinary-v0": {"actions": "multi-binary"},

@@ -12,7 +12,8 @@ import ast
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -65,7 +66,20 @@ def _module_of(name: str, path: Path, entries: tuple[Entry, ...]) -> ModuleType:
 def _rewrite_module(module: ModuleType, entries: list[Entry]) -> None:
     """Compile the module's source with taps inserted, and swap the code of the tapped functions."""
     file = inspect.getsourcefile(module) or ""
-    tree = ast.parse(Path(file).read_text(encoding="utf-8"), filename=file)
+    codes = _tapped(Path(file).read_text(encoding="utf-8"), file, tuple(entries))
+    for name in {entry.function.partition(".<locals>")[0] for entry in entries}:
+        function = _function_of(module, name)
+        if function.__code__.co_firstlineno != codes[name].co_firstlineno:
+            fail(f"{entries[0].where}: {file} has changed since it was imported; run again")
+        vars(module)[TAP_GLOBAL] = tap
+        _REWRITTEN.setdefault(function, function.__code__)
+        function.__code__ = codes[name]
+
+
+@cache
+def _tapped(source: str, file: str, entries: tuple[Entry, ...]) -> Mapping[str, CodeType]:
+    """Return qualified name -> code, of a module's source with taps inserted."""
+    tree = ast.parse(source, filename=file)
     # Find every place before inserting anywhere: an inserted tap is itself an assignment.
     places = find_places(tree, entries, file)
     # The longest first: it may hold another one.
@@ -77,14 +91,7 @@ def _rewrite_module(module: ModuleType, entries: list[Entry]) -> None:
             continue
         at = block.index(statement) + (not entry.is_before)
         block[at:at] = [ast.fix_missing_locations(one) for one in _tapping(entry, statement)]
-    codes = dict(_codes(compile(tree, file, "exec", dont_inherit=True)))
-    for name in {entry.function.partition(".<locals>")[0] for entry in entries}:
-        function = _function_of(module, name)
-        if function.__code__.co_firstlineno != codes[name].co_firstlineno:
-            fail(f"{entries[0].where}: {file} has changed since it was imported; run again")
-        vars(module)[TAP_GLOBAL] = tap
-        _REWRITTEN.setdefault(function, function.__code__)
-        function.__code__ = codes[name]
+    return dict(_codes(compile(tree, file, "exec", dont_inherit=True)))
 
 
 def _codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:

@@ -12,7 +12,10 @@ import torch
 
 from harness.segments.matching import WEIGHT_DIMENSIONS, Matching, candidates
 from harness.segments.noise import FLOAT32_UNIT
-from harness.segments.tape import Arrays
+from harness.segments.tape import Array, Arrays
+
+# Of which numpy sees the memory without a copy.
+NUMPY_FLOATS = (torch.float32, torch.float64)
 
 
 class Modules:
@@ -33,6 +36,7 @@ class Modules:
         self._matchings: dict[str, Matching] = {}
         self._owners: dict[int, tuple[str, str]] = {}
         self._marks: dict[str, tuple[float, ...]] = {}
+        self._views: dict[int, tuple[int, Array]] = {}
         self.parameters: dict[str, list[torch.Tensor]] = {}
         self.n_candidates: dict[str, int] = {}
         self.shared: dict[str, str] = {}
@@ -158,7 +162,18 @@ class Modules:
         self._marks = {name: self._mark(name) for name in self.parameters}
 
     def _mark(self, name: str) -> tuple[float, ...]:
-        return tuple(float(p.data.view(-1)[0]) for p in self.parameters[name] if p.numel())
+        return tuple(self._first(p) for p in self.parameters[name] if p.numel())
+
+    def _first(self, parameter: torch.Tensor) -> float:
+        """Return the first element. Looked at after every line: views in memory are kept."""
+        if parameter.device.type != "cpu" or parameter.dtype not in NUMPY_FLOATS:
+            return float(parameter.detach().flatten()[0])
+        place = parameter.data_ptr()
+        known = self._views.get(id(parameter))
+        if known is None or known[0] != place:
+            first = parameter.detach()[(0,) * parameter.dim()]
+            known = self._views[id(parameter)] = (place, first.numpy())
+        return float(known[1])
 
     def _field(self, name: str, i: int) -> str:
         """Return the reference's number of mine's parameter i; "mine.i" when it has none."""

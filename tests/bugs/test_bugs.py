@@ -47,6 +47,7 @@ WHERE = {
         "own-one-target-moves", "own-bounds-symmetric", "own-noise-for-all-rows", "SAC-13",
         "GEN-13", "own-action-detached", "SAC-02", "B19", "own-target-with-graph",
     ),
+    ("sac", "shaped", 40): ("own-obs-transposed",),
 }  # fmt: skip
 ROWS = [
     pytest.param(where, row, id=row.name)

@@ -23,6 +23,8 @@ learning rate. Hyperparameters have the names of stable-baselines3 (SB3). Detail
 9. Weights start orthogonal with gain sqrt(2), but 0.01 in the last layer of pi and 1 in that of V,
    biases at 0; so does log_std of a Box, one number per dimension. tanh follows hidden layers.
 10. Environment i is seeded with seed + i, at its first reset only; later ones continue.
+11. `norm_obs`, `norm_reward`: the scales are those of all environments' steps so far, this one
+    counted. Rewards are not centred; an episode's sum starts from 0 after its end was counted.
 
 SB3, and so this file, departs from the paper: synchronous steps; theta and theta_v share no layer
 (there all but the last); gradients are clipped; advantages may be normalised; log_std depends on no
@@ -34,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -67,6 +69,11 @@ class Hyperparameters:
     normalize_advantage: bool = False
     net_arch: Sequence[int] | Mapping[str, Sequence[int]] = (64, 64)  # or of "pi" and of "vf"
     ortho_init: bool = True
+    norm_obs: bool = False
+    norm_reward: bool = False
+    clip_obs: float = 10.0
+    clip_reward: float = 10.0
+    norm_epsilon: float = 1e-8
 
 
 class ActorCritic(nn.Module):
@@ -135,6 +142,64 @@ class Rollout:
         self.values, self.episode_starts = np.zeros((2, t_max + 1, N), np.float32)  # and after
 
 
+class Moments(NamedTuple):
+    """Number, mean and variance of rows; nothing seen yet is 1e-4 rows of mean 0 and variance 1."""
+
+    n: float
+    mean: Array
+    var: Array
+
+    def and_of(self, rows: Array) -> Moments:
+        """Return the moments of all rows together (Chan et al. 1979), variances with n."""
+        new, delta = len(rows), rows.mean(axis=0) - self.mean
+        n = self.n + new
+        between = delta**2 * self.n * new / n
+        var = (self.var * self.n + rows.var(axis=0) * new + between) / n
+        return Moments(n, self.mean + delta * new / n, var)
+
+
+class Normaliser:
+    """Running scales of observations and rewards, where asked for: SB3's VecNormalize."""
+
+    def __init__(self, envs: list[Env], h: Hyperparameters) -> None:
+        space, name = envs[0].observation_space, "norm_obs"
+        if h.norm_obs and not np.issubdtype(space.dtype, np.floating):
+            raise UnsupportedHyperparameter(name, True, "expected observations of float numbers")
+        self.h, shape = h, space.shape or ()
+        self.of_obs = Moments(1e-4, np.zeros(shape), np.ones(shape))
+        self.of_sums = Moments(1e-4, np.zeros(()), np.ones(()))
+        self.sums = np.zeros(len(envs))  # of the episode's rewards, earlier ones discounted
+
+    def observed(self, obs: Array) -> Array:
+        """Count what all environments show, (N, ...), and return it scaled."""
+        if not self.h.norm_obs:
+            return obs
+        self.of_obs = tap("obs_statistics", self.of_obs.and_of(obs))
+        return tap("normalized_obs", self.scaled(obs))
+
+    def last(self, obs: Array) -> Array:
+        """Return the last observation of an episode scaled as the others; it is not counted."""
+        return tap("normalized_last_obs", self.scaled(obs)) if self.h.norm_obs else obs
+
+    def scaled(self, obs: Array) -> Array:
+        """Return observations of about mean 0 and deviation 1, clipped."""
+        _, mean, var = self.of_obs
+        scaled = (obs - mean) / np.sqrt(var + self.h.norm_epsilon)
+        return np.clip(scaled, -self.h.clip_obs, self.h.clip_obs).astype(np.float32)
+
+    def paid(self, rewards: Array, starts: Array) -> Array:
+        """Return rewards (N,) in units of the deviation of their discounted sums, clipped."""
+        h = self.h
+        if not h.norm_reward:
+            return rewards
+        self.sums = h.gamma * np.where(starts, 0.0, self.sums) + rewards
+        self.sums = tap("discounted_returns", self.sums)
+        self.of_sums = tap("return_statistics", self.of_sums.and_of(self.sums))
+        scaled = rewards / np.sqrt(self.of_sums.var + h.norm_epsilon)
+        scaled = tap("normalized_reward", np.clip(scaled, -h.clip_reward, h.clip_reward))
+        return scaled.astype(np.float32)
+
+
 class A2C:
     """The environments, theta, theta_v and their optimiser, and what is done to them."""
 
@@ -143,7 +208,9 @@ class A2C:
         self.envs, self.h, self.device = envs, h, call.device
         self.theta = tap("policy", ActorCritic(envs[0], h).to(call.device))
         self.optimiser = optimiser(h, self.theta.parameters())
-        self.obs = self.stacked([env.reset(seed=call.seed + i)[0] for i, env in enumerate(envs)])
+        self.scales = Normaliser(envs, h)
+        first = [env.reset(seed=call.seed + i)[0] for i, env in enumerate(envs)]
+        self.obs = self.scales.observed(self.stacked(first))
         self.episode_start = np.ones(len(envs), dtype=bool)
 
     def stacked(self, observations: list[Any]) -> Array:
@@ -185,10 +252,11 @@ class A2C:
             if truncated and not terminated:
                 cut_off[i] = np.array(obs)
             following.append(env.reset()[0] if done[i] else obs)
+        rewards = self.scales.paid(rewards, self.episode_start)
+        self.obs, self.episode_start = self.scales.observed(self.stacked(following)), done
         for i, last_obs in cut_off.items():
-            last = torch.as_tensor(self.stacked([last_obs]), device=self.device)
+            last = torch.as_tensor(self.scales.last(self.stacked([last_obs])), device=self.device)
             rewards[i] += self.h.gamma * float(tap("terminal_value", self.theta.V(last)))
-        self.obs, self.episode_start = self.stacked(following), done
         return rewards
 
     def improve(self, D: Rollout, *, progress: float) -> None:

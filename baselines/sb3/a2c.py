@@ -7,7 +7,7 @@ from typing import Any
 from stable_baselines3 import A2C
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 
-from baselines.sb3 import on_policy, training
+from baselines.sb3 import normalisation, on_policy, training
 from harness.side import Call, UnsupportedHyperparameter
 
 # Hyperparameters beside those of every on-policy algorithm, under the constructor's names.
@@ -24,12 +24,13 @@ def side(call: Call) -> None:
     Raises:
         UnsupportedHyperparameter: a name or a value that SB3's A2C does not take.
     """
-    training.train(A2C, call, arguments_of(call))
+    training.train(A2C, call, arguments_of(call), env=normalisation.environments(call))
 
 
 def arguments_of(call: Call) -> dict[str, Any]:
     """Return the call's hyperparameters as keyword arguments of `A2C`; the rest stay defaults."""
-    arguments = on_policy.arguments_of(call, passed_on=PASSED_ON, own=(OPTIMISER,))
+    own = (OPTIMISER, *normalisation.NAMES)
+    arguments = on_policy.arguments_of(call, passed_on=PASSED_ON, own=own)
     name = call.hyperparameters.get(OPTIMISER)
     if name is None:
         return arguments

@@ -7,7 +7,7 @@ from typing import Any
 
 from stable_baselines3 import PPO
 
-from baselines.sb3 import on_policy, training
+from baselines.sb3 import normalisation, on_policy, training
 from harness.side import Call
 
 # Hyperparameters beside those of every on-policy algorithm, under the constructor's names.
@@ -25,9 +25,10 @@ def side(call: Call) -> None:
     with warnings.catch_warnings():
         # An incomplete last minibatch is meant where it is asked for.
         warnings.filterwarnings("ignore", message="You have specified a mini-batch size")
-        training.train(PPO, call, arguments)
+        training.train(PPO, call, arguments, env=normalisation.environments(call))
 
 
 def arguments_of(call: Call) -> dict[str, Any]:
     """Return the call's hyperparameters as keyword arguments of `PPO`; the rest stay defaults."""
-    return on_policy.arguments_of(call, passed_on=PASSED_ON, schedules=SCHEDULES)
+    own = normalisation.NAMES
+    return on_policy.arguments_of(call, passed_on=PASSED_ON, schedules=SCHEDULES, own=own)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sbx import PPO
 
-from baselines.sb3 import ppo, training
+from baselines.sb3 import normalisation, ppo, training
 from baselines.sbx.values import in_flax, refuse_other_than
 from harness.side import Call
 
@@ -26,7 +26,7 @@ def side(call: Call) -> None:
     with warnings.catch_warnings():
         # An incomplete last minibatch is meant where it is asked for.
         warnings.filterwarnings("ignore", message="You have specified a mini-batch size")
-        training.train(PPO, call, arguments)
+        training.train(PPO, call, arguments, env=normalisation.environments(call))
 
 
 def arguments_of(call: Call) -> dict[str, Any]:

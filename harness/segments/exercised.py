@@ -13,6 +13,8 @@ from harness.segments.tape import Event, Tape
 
 # A round ends when a minibatch diverges by more than this times target_kl (SB3, ppo.py).
 KL_MULTIPLE = 1.5
+# Scaled values -> the hyperparameter that they are clipped to.
+SCALED = {"normalized_obs": "clip_obs", "normalized_reward": "clip_reward"}
 
 
 def exercised(reference: Tape, hyperparameters: Mapping[str, Json]) -> dict[str, int]:
@@ -38,9 +40,23 @@ def exercised(reference: Tape, hyperparameters: Mapping[str, Json]) -> dict[str,
     if capacity:
         found["times the buffer wrapped"] = reference.env_steps // int(capacity)
     limit = hyperparameters.get("target_kl")
+    found |= _of_scaling(reference, hyperparameters)
     return (
         found | _of_clipping(reference) | _of_ratios(reference) | _of_divergence(reference, limit)
     )
+
+
+def _of_scaling(reference: Tape, hyperparameters: Mapping[str, Json]) -> dict[str, int]:
+    """Return how many scaled values lay at the limit that they are clipped to, and within it."""
+    found = {}
+    for name, limit in SCALED.items():
+        values = [event.arrays[""].ravel() for event in reference.of(name).values()]
+        if values and limit in hyperparameters:
+            sizes = np.abs(np.concatenate(values)).astype(np.float32)
+            is_at = sizes >= np.float32(hyperparameters[limit])
+            found[f"{name} at {limit}"] = int(is_at.sum())
+            found[f"{name} within {limit}"] = int((~is_at).sum())
+    return found
 
 
 def _of_clipping(reference: Tape) -> dict[str, int]:

@@ -8,6 +8,7 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 import baselines.sb3
 from baselines.sb3 import on_policy
 from baselines.sb3.a2c import OPTIMISER, PASSED_ON, arguments_of, side
+from baselines.sb3.normalisation import NAMES
 from harness.probes.registry import register
 from harness.records import SideSpec
 from harness.run.load import load_side
@@ -68,7 +69,7 @@ def test_taps_and_watching_change_no_bit_of_the_training(env_id, optimiser):
 
 
 def test_every_tap_of_the_card_fires_with_its_fields():
-    tape = record(sb3_with_taps(), a_call("probes/Exposing-v0", 3))
+    tape = record(sb3_with_taps(), a_call("probes/Exposing-v0", 3, norm_obs=True, norm_reward=True))
     assert tape.names == {row.name for row in card("a2c").taps}
     for row in card("a2c").taps:
         if row.fields:
@@ -131,7 +132,7 @@ def test_hyperparameters_reach_the_constructor_under_sb3s_names():
 
 def test_every_hyperparameter_of_the_card_is_taken():
     shared = {*on_policy.PASSED_ON, *on_policy.SCHEDULES, *on_policy.POLICY}
-    assert set(card("a2c").hyperparameters) <= {*PASSED_ON, *shared, OPTIMISER}
+    assert set(card("a2c").hyperparameters) <= {*PASSED_ON, *shared, OPTIMISER, *NAMES}
 
 
 @pytest.mark.parametrize(

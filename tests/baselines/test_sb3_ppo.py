@@ -6,6 +6,7 @@ import torch
 
 import baselines.sb3
 from baselines.sb3 import on_policy
+from baselines.sb3.normalisation import NAMES
 from baselines.sb3.ppo import PASSED_ON, SCHEDULES, arguments_of, side
 from harness.probes.registry import register
 from harness.records import SideSpec
@@ -47,9 +48,16 @@ def sb3_with_taps():
     return load_side(SIDE)
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
-def test_taps_and_watching_change_no_bit_of_the_training(env_id):
-    script = a_call(env_id, 2, target_kl=0.01, clip_range_vf=0.2)
+@pytest.mark.parametrize(
+    ("env_id", "more"),
+    [
+        ("CartPole-v1", {}),
+        ("Pendulum-v1", {}),
+        ("Pendulum-v1", {"norm_obs": True, "norm_reward": True, "clip_reward": 0.5}),
+    ],
+)
+def test_taps_and_watching_change_no_bit_of_the_training(env_id, more):
+    script = a_call(env_id, 2, target_kl=0.01, clip_range_vf=0.2, **more)
     without_a_map = final_weights(lambda: side(script))
     tapped = sb3_with_taps()
     assert final_weights(lambda: tapped(script)) == without_a_map
@@ -61,7 +69,7 @@ def test_taps_and_watching_change_no_bit_of_the_training(env_id):
 
 
 def test_every_tap_of_the_card_fires_with_its_fields():
-    tape = record(sb3_with_taps(), a_call("probes/Exposing-v0", 3))
+    tape = record(sb3_with_taps(), a_call("probes/Exposing-v0", 3, norm_obs=True, norm_reward=True))
     assert tape.names == {row.name for row in card("ppo").taps}
     for row in card("ppo").taps:
         if row.fields:
@@ -108,7 +116,7 @@ def test_hyperparameters_reach_the_constructor_under_sb3s_names():
 
 def test_every_hyperparameter_of_the_card_is_taken():
     shared = {*on_policy.PASSED_ON, *on_policy.SCHEDULES, *on_policy.POLICY}
-    assert set(card("ppo").hyperparameters) <= {*PASSED_ON, *SCHEDULES, *shared}
+    assert set(card("ppo").hyperparameters) <= {*PASSED_ON, *SCHEDULES, *shared, *NAMES}
 
 
 @pytest.mark.parametrize(

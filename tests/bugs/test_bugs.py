@@ -40,6 +40,12 @@ WHERE = {
     ("ppo", "discrete", 102): (
         "ON-14", "PPO-08", "own-clip-apart", "PPO-14", "ON-20", "ON-34", "PG-01", "PPO-18", "B09",
     ),
+    ("ppo", "normalised", 78): (
+        "ON-23", "ON-26", "own-sums-go-on", "own-sums-end-early", "own-scales-ddof",
+        "own-scales-after-use", "own-scales-twice", "own-obs-unclipped", "own-reward-unclipped",
+        "B-scales-row-by-row", "B-sums-masked",
+    ),
+    ("a2c", "normalised", 78): ("own-scales-last-too", "own-reward-centred", "B-scales-wide"),
     ("a2c", "multi-binary", 600): ("own-switches-one-draw",),
     ("ppo", "multi-discrete", 400): ("own-choices-order", "own-choices-padded"),
     ("sac", "base", 117): (

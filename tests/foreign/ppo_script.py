@@ -88,10 +88,10 @@ def anneal(setting, done_share):
 
 
 def side(call):  # noqa: C901 - one long loop, as such scripts are
-    for name, value in call.hyperparameters.items():
-        if name not in DEFAULTS and (name, value) != ("ortho_init", True):
-            raise UnsupportedHyperparameter(name, value)
-    args = {**DEFAULTS, **call.hyperparameters}
+    asked = call.only(*DEFAULTS, "ortho_init")
+    if not asked.get(name := "ortho_init", True):
+        raise UnsupportedHyperparameter(name, asked[name])
+    args = {**DEFAULTS, **asked}
     rng = np.random.default_rng(call.seed)
     torch.manual_seed(call.seed)
     envs = gym.vector.SyncVectorEnv(

@@ -48,6 +48,9 @@ RUNS = [
     ("probes/ExposingShaped-v0", 2, {"gae_lambda": 1.0, "normalize_advantage": False}),
     ("Pendulum-v1", 3, {"net_arch": [16, 16], "learning_rate": 0.003}),
     ("FrozenLake-v1", 2, {"ortho_init": False}),
+    ("probes/ExposingBox-v0", 3, {"norm_obs": True, "norm_reward": True, "clip_obs": 1.3}),
+    ("probes/Exposing-v0", 2, {"norm_reward": True, "clip_reward": 0.4, "norm_epsilon": 0.1}),
+    ("probes/Exposing-v0", 1, {"norm_obs": True}),
     ("probes/ExposingMultiDiscrete-v0", 3, {}),
     ("probes/ExposingMultiBinary-v0", 2, OPTIMISERS["RMSpropTFLike"]),
 ]

@@ -39,6 +39,9 @@ RUNS = [
     ("probes/ExposingShaped-v0", 2, {"batch_size": 39}),  # the last minibatch holds one step
     ("Pendulum-v1", 3, {"net_arch": [16, 16], "target_kl": 0.01}),
     ("FrozenLake-v1", 2, {"ortho_init": False}),
+    ("probes/ExposingBox-v0", 3, {"norm_obs": True, "norm_reward": True, "clip_obs": 1.3}),
+    ("probes/Exposing-v0", 2, {"norm_reward": True, "clip_reward": 0.4, "norm_epsilon": 0.1}),
+    ("probes/Exposing-v0", 1, {"norm_obs": True}),
     ("probes/ExposingMultiDiscrete-v0", 3, {}),
     ("probes/ExposingMultiBinary-v0", 2, {"target_kl": 0.01}),
 ]

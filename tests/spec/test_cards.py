@@ -21,6 +21,7 @@ from harness.spec.tables import read_table
 _DEFAULTS = """
 import gymnasium, importlib, inspect, json
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecNormalize
 
 module = importlib.import_module("{module}")
 (Algo,) = (
@@ -34,6 +35,10 @@ found = {{p.name: p.default for parameters in signatures for p in parameters.val
 plain = (int, float, str, type(None))
 defaults = {{name: value for name, value in found.items() if isinstance(value, plain)}}
 defaults["policy"] = "MlpPolicy"  # what the sides ask for where nothing else is said
+defaults["norm_obs"] = defaults["norm_reward"] = False  # without VecNormalize; with it:
+scaling = inspect.signature(VecNormalize.__init__).parameters
+defaults |= {{name: scaling[name].default for name in ("clip_obs", "clip_reward")}}
+defaults["norm_epsilon"] = scaling["epsilon"].default
 defaults["optimizer_class"] = (found["policy_kwargs"] or {{}}).get("optimizer_class")
 
 def shapes(**arguments):
@@ -110,17 +115,18 @@ def _with(*path_and_value):
         (_with("own_defaults", ["lr"]), "'lr' is no hyperparameter of the card"),
         (_without("taps", 0, "unit"), "tap 'policy': 'unit' is missing"),
         (_without("taps", 0, "draws"), "tap 'policy': a source says how its draws are looked at"),
-        (_with("taps", 1, "description", ""), "tap 'obs': its description is empty"),
-        (_with("taps", 1, "role", "checks"), "tap 'obs': role 'checks': did you mean 'check'"),
-        (_with("taps", 1, "composent", "loss"), "key 'composent': did you mean 'component'"),
-        (_with("taps", 1, "component", "los"), "component 'los': did you mean 'loss'"),
-        (_with("taps", 1, "name", "policy"), "tap 'policy' stands twice"),
-        (_with("taps", 1, "stage", "sync"), "of stage 'collect' stands after 'sync'"),
-        (_with("taps", 5, "at_ends", ["rewards"]), "'rewards' is none of its fields"),
-        (_with("taps", 10, "gathers", "batch"), "tap 'minibatch': 'batch' is no tap of the card"),
-        (_with("taps", 19, "terms", {"entropy": "los"}), "component 'los': did you mean 'loss'"),
+        (_with("taps", 3, "description", ""), "tap 'obs': its description is empty"),
+        (_with("taps", 3, "role", "checks"), "tap 'obs': role 'checks': did you mean 'check'"),
+        (_with("taps", 3, "composent", "loss"), "key 'composent': did you mean 'component'"),
+        (_with("taps", 3, "component", "los"), "component 'los': did you mean 'loss'"),
+        (_with("taps", 3, "name", "policy"), "tap 'policy' stands twice"),
+        (_with("taps", 3, "stage", "sync"), "of stage 'collect' stands after 'sync'"),
+        (_with("taps", 11, "at_ends", ["rewards"]), "'rewards' is none of its fields"),
+        (_with("taps", 16, "gathers", "batch"), "tap 'minibatch': 'batch' is no tap of the card"),
+        (_with("taps", 25, "terms", {"entropy": "los"}), "component 'los': did you mean 'loss'"),
         (_without("hyperparameters", "gamma", "default"), "'gamma': 'default' is missing"),
         (_with("hyperparameters", "gamma", "kind", "real"), "'gamma': kind 'real'"),
+        (_with("hyperparameters", "clip_obs", "of", ["norm"]), "'norm' is no hyperparameter"),
         (_with("hyperparameters", "gamma", "max", 1), "key 'max': did you mean 'maximum'"),
         (_without("hyperparameters", "gamma"), "'gamma' is no hyperparameter of the card"),
         (_with("aliases", "gamma", "gamma"), "alias 'gamma' is a hyperparameter of the card"),

@@ -91,6 +91,7 @@ class Hyperparameter:
     `words` may stand in place of a value of its kind: "none" (None in a call) or, say, "auto";
     "auto_X" means "auto_" and a number of the kind, within the bounds. Kind "words": words alone.
     `idle`: values that switch something off, so that a side without it does the same.
+    `of`: hyperparameters that it belongs to: it is idle where all of them are, whatever it is.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Hyperparameter:
     choices: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     idle: tuple[Json, ...] = ()
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,12 @@ def idle(algo: str, hyperparameters: Mapping[str, Json]) -> tuple[str, ...]:
     ('n_steps',)
     """
     rows = card(algo).hyperparameters if algo in algos() else {}
-    return tuple(n for n, v in hyperparameters.items() if n in rows and v in rows[n].idle)
+    off = {n for n, v in hyperparameters.items() if n in rows and v in rows[n].idle}
+    return tuple(
+        n
+        for n in hyperparameters
+        if n in off or (n in rows and rows[n].of and off >= {*rows[n].of})
+    )
 
 
 def _check(table: Mapping[str, Json], algo: str) -> None:
@@ -204,7 +211,7 @@ def _tap(row: Mapping[str, Json]) -> TapRow:
 
 
 def _hyperparameter(name: str, row: Mapping[str, Json]) -> Hyperparameter:
-    lists = {key: tuple(row.get(key, ())) for key in ("choices", "words", "idle")}
+    lists = {key: tuple(row.get(key, ())) for key in ("choices", "words", "idle", "of")}
     has_none = NONE in lists["words"]
     default = None if row["default"] == NONE and has_none else row["default"]
     lists["idle"] = tuple(None if v == NONE and has_none else v for v in lists["idle"])

@@ -57,6 +57,7 @@ def problems(table: Mapping[str, Json], *, name: str) -> tuple[str, ...]:
         *(words for row in table["taps"] for words in _of_tap(row, table["taps"])),
         *_of_order(table["taps"]),
         *(w for n, row in table["hyperparameters"].items() for w in _of_hyperparameter(n, row)),
+        *_of_belonging(table["hyperparameters"]),
         *_of_aliases(table["aliases"], table["hyperparameters"]),
     )
 
@@ -146,6 +147,16 @@ def _of_hyperparameter(name: str, row: Mapping[str, Json]) -> Iterator[str]:
     kinds = _words_of(Hyperparameter, "kind")
     if row.get("kind", kinds[0]) not in kinds:
         yield f"{where}: kind {row['kind']!r}: {nearest_sentence(str(row['kind']), kinds)}"
+
+
+def _of_belonging(rows: Mapping[str, Mapping[str, Json]]) -> Iterator[str]:
+    """Yield the hyperparameters that belong to one that there is not, or that is never off."""
+    for name, row in rows.items():
+        for other in row.get("of", ()):
+            if other not in rows:
+                yield f"hyperparameter {name!r}: {other!r} is no hyperparameter of the card"
+            elif not rows[other].get("idle"):
+                yield f"hyperparameter {name!r}: no value of {other!r} is idle"
 
 
 def _of_aliases(aliases: Mapping[str, Json], names: Mapping[str, Json]) -> Iterator[str]:

@@ -6,7 +6,6 @@ import gymnasium
 import numpy as np
 import torch
 
-from harness.side import UnsupportedHyperparameter
 from harness.tap import tap
 
 from .learner import Learner  # noqa: TID252 - siblings, as in a learner's own folder
@@ -106,8 +105,4 @@ class Trainer:
 
 
 def side(call):
-    known = {field.name for field in fields(Options)}
-    for name, value in call.hyperparameters.items():
-        if name not in known:
-            raise UnsupportedHyperparameter(name, value)
-    Trainer(call, Options(**call.hyperparameters)).train()
+    Trainer(call, Options(**call.only(*(field.name for field in fields(Options))))).train()

@@ -23,6 +23,7 @@ from harness.spec.references import Reference, is_supported, references
 RELEASES = {
     "sb3": ("2.7.0", "2.7.1", "2.8.0", "2.9.0", "2.9.2"),
     "sb3-contrib": ("2.7.0", "2.7.1", "2.8.0", "2.9.0", "2.9.2"),
+    "sbx": ("0.28.0",),
 }
 FETCH_LIMIT_S = 300
 

@@ -142,7 +142,7 @@ def test_taps_of_other_algorithms_and_computed_names_are_notes(tmp_path, capsys)
     ("words", "message"),
     [
         (("none.py", "--algo", "dqn"), "SIDE none.py: no such file"),
-        (("sb4", "--algo", "dqn"), "unknown reference 'sb4' in SIDE; did you mean 'sb3'?"),
+        (("sb4", "--algo", "dqn"), "unknown reference 'sb4' in SIDE; did you mean 'sbx' or 'sb3'?"),
         (("sb3", "--algo", "dpn"), "unknown algorithm 'dpn'"),
         (("sb3",), "Missing option '--algo'"),
         (("sb3", "--algo", "dqn", "--tap-map", "none.toml"), "expected a TOML tap map at"),

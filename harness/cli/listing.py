@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.cli.say import aligned
+from harness.run.tapplaces import given_in
 from harness.segments.scenario import scenarios
 from harness.spec.cards import algos, card
 from harness.spec.environments import missing_extra
-from harness.spec.references import is_supported, references
+from harness.spec.references import Reference, is_supported, references
 from harness.spec.sides import implementations
 from harness.spec.tiers import BUDGETS, TIERS, budget_row, looks_of, tier_ids
 
@@ -38,9 +39,9 @@ def _levels() -> Iterator[str]:
     rows = [["", "facts", "segments", "draws", "probes", "curves", "mine"]]
     for algo in algos():
         by = [reference for reference in references().values() if algo in reference.algos]
-        tapped = [reference.name for reference in by if reference.algos[algo].get("tap_map")]
+        tapped = [words for reference in by if (words := _tapped(reference, algo))]
         taps, n_scenarios = card(algo).taps, len(scenarios().get(algo, ())) if tapped else 0
-        of = f" ({', '.join(tapped)})" if len(tapped) < len(by) else ""
+        of = f" ({', '.join(tapped)})" if len(by) > 1 and tapped else ""
         rows.append(
             [
                 algo,
@@ -53,6 +54,14 @@ def _levels() -> Iterator[str]:
             ]
         )
     yield aligned(rows, indent="  ")
+
+
+def _tapped(reference: Reference, algo: str) -> str:
+    """Return the name of a reference that taps an algorithm, with how far; "" for another one."""
+    tap_map = reference.algos[algo].get("tap_map")
+    if not tap_map:
+        return ""
+    return f"{reference.name}{' in part' if given_in(reference.folder / tap_map) else ''}"
 
 
 def _tiers() -> Iterator[str]:

@@ -27,6 +27,9 @@ that holds it, the expression is replaced by `tap(name, expression)`:
 
     noise = { at = "m:C.act", wraps = "self.noise()" }
 
+`given` may stand before [taps] in the map of a reference whose weights cannot be tapped: names of
+taps that depend on them. Their values are handed on, and not compared.
+
 A tap with several places is a list of such tables, of which one fires at a time: `[[taps.rows]]`.
 """
 
@@ -152,19 +155,38 @@ def _file_of(entry: Entry, path: Path, locate: Locate) -> Path:
 
 def read_tap_map(path: Path) -> tuple[Entry, ...]:
     """Return the entries of a map in the order of the file."""
+    return tuple(
+        _entry(name, value, path)
+        for name, values in _table_of(path)["taps"].items()
+        for value in (values if isinstance(values, list) else [values])
+    )
+
+
+def given_in(path: Path) -> frozenset[str]:
+    """Return the taps of a map that are handed on and not compared.
+
+    Raises:
+        UsageError: the file cannot be read, or one of them is no tap of the map.
+    """
+    table = _table_of(path)
+    given = table.get("given", [])
+    for name in given:
+        if name not in table["taps"]:
+            near = nearest_sentence(name, table["taps"])
+            fail(f"given in {path}: {name!r} is no tap of it; {near}")
+    return frozenset(given)
+
+
+def _table_of(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         message = f"expected a TOML tap map at {str(path)!r}, saw: {error}"
         raise UsageError(message) from error
-    if not isinstance(table.get("taps"), dict) or set(table) != {"taps"}:
+    if not isinstance(table.get("taps"), dict) or not set(table) <= {"taps", "given"}:
         message = f"expected one table [taps] in {path}, saw {', '.join(table) or 'nothing'}"
         raise UsageError(message)
-    return tuple(
-        _entry(name, value, path)
-        for name, values in table["taps"].items()
-        for value in (values if isinstance(values, list) else [values])
-    )
+    return table
 
 
 def _entry(name: str, value: object, path: Path) -> Entry:

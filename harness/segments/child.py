@@ -27,7 +27,7 @@ from harness.segments.fitting import fitted, fixed_by
 from harness.segments.hints_related import candidates, conventions
 from harness.segments.names import ENV_ACTION
 from harness.segments.noise import floors_of
-from harness.segments.play import Played, folders_of, play
+from harness.segments.play import Played, folders_of, given_by, play
 from harness.segments.quantities import Quantity, quantities_of
 from harness.segments.runtime import Policy, Runtime
 from harness.segments.scenario import Scenario
@@ -157,7 +157,10 @@ class _Trial:
 
 
 def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) -> dict[str, Any]:
-    quantities = quantities_of(card(scenario.algo), recorded.tape, mine.tape)
+    given = given_by(sides.reference)
+    quantities = quantities_of(
+        card(scenario.algo), recorded.tape, mine.tape, is_partial=bool(given)
+    )
     if lacking_draws(mine.tape, recorded.tape, quantities):
         return _without_draws(scenario, sides, recorded, mine, quantities)
     call = scenario.call(seed=scenario.seed + AGAIN_SEED)
@@ -169,6 +172,7 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
     limits = Limits(
         floors,
         frozenset(scenario.perturbed),
+        given,
         n_common,
         hyperparameters=scenario.hyperparameters,
         n_envs=scenario.n_envs,
@@ -322,9 +326,15 @@ def _traced(trial: _Trial, policy: Policy) -> tuple[Runtime, Runtime]:
 def _draws(trial: _Trial, again: Played, policy: Policy) -> list[Any]:
     """Return the draw tests of one scenario: mine against the reference's second draws."""
     own = trial.play_mine(policy, seed=trial.scenario.seed + MINE_SEED)
-    starts = [_start(trial, policy, number) for number in range(1, trial.scenario.weight_seeds + 1)]
+    given = trial.limits.given
+    n_starts = 0 if given else trial.scenario.weight_seeds
+    starts = [_start(trial, policy, number) for number in range(1, n_starts + 1)]
     tapes = Tapes(trial.recorded.tape, again.tape, own.tape)
-    records = draw_records(card(trial.scenario.algo), tapes, starts)
+    records = [
+        record
+        for record in draw_records(card(trial.scenario.algo), tapes, starts)
+        if record.source not in given
+    ]
     return [asdict(test) for test in draw_tests(records)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.judgement import SegmentRow
 from harness.records import Json
-from harness.segments.automatic import automatic_rows, without_draws
+from harness.segments.automatic import NOT_IN_REFERENCE, automatic_rows, without_draws
 from harness.segments.components import component_of
 from harness.segments.gather import strangers
 from harness.segments.hints import Context, Failing, hints_of
@@ -29,6 +29,10 @@ NOISE_MULTIPLES = 64.0
 SMALLEST_FLOOR = 1e-12
 
 
+# What is said of a value that depends on weights which the reference does not show.
+GIVEN = "handed on, not compared: the reference does not show its weights"
+
+
 @dataclass(frozen=True)
 class Limits:
     """What may be compared, and how exactly.
@@ -36,6 +40,7 @@ class Limits:
     Attributes:
         floors: quantity -> noise floor; one that is missing has rounding units alone.
         skipped: quantities that were perturbed on purpose: handed on, not compared.
+        given: quantities that depend on what the reference cannot show: handed on, not compared.
         env_steps: events after this many are not compared; None: all are.
         hyperparameters, n_envs: of the call; hints name numbers by them.
         total_timesteps: of the call; None: how long mine runs is not compared.
@@ -44,6 +49,7 @@ class Limits:
 
     floors: Mapping[str, Floor] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
     env_steps: int | None = None
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
     n_envs: int = 1
@@ -202,6 +208,8 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
         reference_place=reference.sites.get(name, ""),
         is_optional=quantity.is_optional,
     )
+    if limits.given and quantity.is_tap and (name in limits.given or not reference.count(name)):
+        return replace(base, status="unobserved", hints=(_why_open(name, limits),))
     is_seen = bool(ours) or _never_happens(quantity, mine)
     if not theirs or not is_seen or name in limits.skipped:
         return base
@@ -229,6 +237,10 @@ def _row(mine: Tape, reference: Tape, quantity: Quantity, limits: Limits) -> Seg
         noise_floor=limits.floors.get(name, Floor()).typical,
     )
     return _explained(found, failing, context) if failing else _first_unmatched(found, ours, theirs)
+
+
+def _why_open(name: str, limits: Limits) -> str:
+    return GIVEN if name in limits.given else NOT_IN_REFERENCE
 
 
 def _within(tape: Tape, name: str, limits: Limits) -> Mapping[Slot, Event]:

@@ -105,6 +105,13 @@ def folders_of(side: SideSpec) -> tuple[Path, ...]:
     return tuple(place for place in places if place != library)
 
 
+def given_by(side: SideSpec) -> frozenset[str]:
+    """Return the taps of a side's map that depend on weights which it cannot show."""
+    from harness.run.tapplaces import given_in
+
+    return given_in(Path(side.tap_map)) if side.tap_map else frozenset()
+
+
 def _tapped_modules(side: SideSpec) -> set[str]:
     from harness.run.tapplaces import read_tap_map
 

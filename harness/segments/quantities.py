@@ -68,12 +68,15 @@ class Quantity:
         return self.spanning if int(hyperparameters.get("n_steps") or 1) > 1 else ()
 
 
-def quantities_of(card: Card, reference: Tape, mine: Tape) -> tuple[Quantity, ...]:
+def quantities_of(
+    card: Card, reference: Tape, mine: Tape, *, is_partial: bool = False
+) -> tuple[Quantity, ...]:
     """Return what is compared of these two tapes, stage by stage.
 
-    Of a reference without taps every tap that no side may lack is listed, so that it is unobserved.
+    Of a reference without taps, or of one whose map is known to be `is_partial`, every tap that no
+    side may lack is listed, so that it is unobserved.
     """
-    has_taps = any(reference.count(row.name) for row in card.taps)
+    has_taps = not is_partial and any(reference.count(row.name) for row in card.taps)
     taps = [
         row
         for row in card.taps

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from tests.run.jax_stand_in import install
 from tests.run.observing import cartpole, drive, watch
@@ -54,6 +55,7 @@ def test_clipped_adam_is_described_in_torchs_words(libraries):
     assert facts["trained_parameter_count"] == [6]
     assert facts["trained_parameter_shapes"] == [[[2, 3]]]
     assert facts["dtype"] == "float32"
+    assert facts["torch_threads"] == torch.get_num_threads()
     assert observation.updates == 3
     assert writer.steps[-1] == (100, 3)
 

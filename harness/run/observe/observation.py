@@ -110,8 +110,10 @@ class Observation:
 
     def facts(self) -> dict[str, Json]:
         """Return the exact observations by name; complete after the context has ended."""
-        # With JAX's optimisers there are none of torch's: what is unknown of them is left out.
-        trained = self._train_states.facts() or self._optimisers.facts()
+        trained = self._optimisers.facts()
+        if of_jax := self._train_states.facts():
+            # Then there are no optimisers of torch's: what is unknown of these is left out.
+            trained = {"torch_threads": trained["torch_threads"], **of_jax}
         return {**self._envs.facts(), **trained, **self._taps.facts()}
 
     def update_counts(self) -> list[int]:

@@ -19,7 +19,7 @@ from harness.plan.plan import plan_run
 from harness.preflight import PreflightResult
 from harness.records import ROLES, ComparisonSpec, EnvPlan, Json, Outcome, Role, RunSpec
 from harness.run.preflight import preflight, preflight_key
-from harness.segments.run import run_segments, segments_key
+from harness.segments.run import Values, run_segments, segments_key
 from harness.segments.scenario import scenarios
 from harness.segments.twin_run import TwinTask, run_twin
 from harness.spec.cards import card
@@ -106,16 +106,22 @@ def segments_of(spec: ComparisonSpec, store: Store, *, jobs: int) -> SegmentsRes
     """Return what the algorithm's exposing scenarios say of mine."""
     if spec.algo not in scenarios():
         return SegmentsResult(reason=f"no exposing scenario for {spec.algo} yet")
-    fallback = spec.envs[0].hyperparameters
+    values = Values(spec.envs[0].hyperparameters, _asked_everywhere(spec))
     sides = (spec.algo, spec.mine, spec.reference)
     question = _Question(
         "segments",
         SegmentsResult,
-        key=segments_key(*sides, fallback=fallback, fingerprint=fingerprint()),
-        ask=lambda: run_segments(*sides, fallback=fallback, jobs=jobs),
+        key=segments_key(*sides, values=values, fingerprint=fingerprint()),
+        ask=lambda: run_segments(*sides, values=values, jobs=jobs),
         is_final=lambda found: not found.is_invalid,
     )
     return _kept(store, question)
+
+
+def _asked_everywhere(spec: ComparisonSpec) -> dict[str, Json]:
+    """Return the hyperparameters, and "n_envs", that all environments are given the same value."""
+    every = [{**env.hyperparameters, "n_envs": env.n_envs} for env in spec.envs]
+    return {n: v for n, v in every[0].items() if all(n in one and one[n] == v for one in every)}
 
 
 def twin_of(

@@ -261,6 +261,7 @@ class SegmentsResult:
         is_invalid: mine or the reference failed, or a tap could not be read.
         env_steps: made by both sides together.
         choices: module tap -> which of several matchings of its parameters agreed.
+        kept: hyperparameter that mine was seen to ignore -> the value taken on both sides.
     """
 
     rows: tuple[SegmentRow, ...] = ()
@@ -271,6 +272,7 @@ class SegmentsResult:
     notes: tuple[str, ...] = ()
     is_invalid: bool = False
     choices: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

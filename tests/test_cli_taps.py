@@ -177,3 +177,10 @@ def test_map_that_is_missing_is_answered_with_the_nearest(foreign, tmp_path, cap
         assert done.code == 2
         assert "mpa.toml: no such file" in done.err
         assert "did you mean 'map.toml'?" in done.err
+
+
+def test_algorithm_without_taps_says_so_and_what_is_compared_instead(capsys):
+    done = ask(capsys, "taps", "check", "sb3-contrib", "--algo", "crossq")
+    assert done.code == 0, done.err
+    assert "the card of crossq has no taps, so none has to be placed" in done.out
+    assert "compared instead: facts, probes and curves" in done.out

@@ -28,6 +28,7 @@ from harness.run.preflight import preflight, preflight_key
 from harness.segments import child
 from harness.segments.join import joined
 from harness.segments.play import Played, play
+from harness.segments.run import Values
 from harness.segments.scenario import Scenario, scenarios
 from harness.side import Call
 from harness.spec.environments import register_ids
@@ -65,30 +66,35 @@ def _in_this_process(
     mine: SideSpec,
     reference: SideSpec,
     *,
-    fallback: Mapping[str, Json],
+    values: Values,
     **_how: object,
 ) -> SegmentsResult:
     rows = scenarios()[algo]
-    return joined(algo, rows, [answer_of(one, mine, reference, fallback=fallback) for one in rows])
+    asked = {"fallback": values.fallback, "asked": values.asked}
+    return joined(algo, rows, [answer_of(one, mine, reference, **asked) for one in rows])
 
 
 def answer_of(
-    scenario: Scenario, mine: SideSpec, reference: SideSpec, *, fallback: Mapping[str, Json]
+    scenario: Scenario, mine: SideSpec, reference: SideSpec, **values: Mapping[str, Json]
 ) -> dict[str, Any]:
-    """Return what one scenario says of mine, as its child process would."""
+    """Return what one scenario says of mine, as its child process would.
+
+    Args:
+        values: `fallback` and `asked`, as of `harness.segments.child.run_scenario`.
+    """
     with _kept_plays(reference):
-        return _answer(scenario, mine, reference, fallback=fallback)
+        return _answer(scenario, mine, reference, **values)
 
 
 def _answer(
-    scenario: Scenario, mine: SideSpec, reference: SideSpec, *, fallback: Mapping[str, Json]
+    scenario: Scenario, mine: SideSpec, reference: SideSpec, **values: Mapping[str, Json]
 ) -> dict[str, Any]:
     torch.set_num_threads(1)
     register_ids()
     sides = child.Sides(mine, reference, child.policy_of(scenario))
     try:
         with _time_limit():
-            found = child.run_scenario(scenario, sides, fallback=fallback)
+            found = child.run_scenario(scenario, sides, **values)
     except TimeoutError:
         found = {"failure": f"it did not end within {TIME_LIMIT_S:,.0f} s"}
     return dict(json.loads(json.dumps(to_plain(found))))

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 # Columns of a statement, at least: less says nothing, and a terminal wraps what is too long.
 _MIN_TEXT = 60
 
+# What is left of a comparison whose algorithm has no taps.
+WITHOUT_TAPS = (
+    "compared instead: facts, probes and curves; segments, draws and twin runs need taps, so parity "
+    "can only be statistical"
+)
+
 app = typer.Typer(help="Where the taps of a side stand.", no_args_is_help=True)
 
 
@@ -47,7 +53,7 @@ def check(
 ) -> None:
     """Check a side's taps and its tap map against the source, without running anything.
 
-    Exit codes: 0 every tap of the algorithm is placed (optional ones aside), 2 the map does not fit
+    Exit codes: 0 every tap of the algorithm is placed (optional ones aside; it may have none), 2 the map does not fit
     the source or a name is no tap, 3 taps are missing.
     """
     from harness.cli.tapcheck import check_taps
@@ -67,6 +73,11 @@ def _title(found: TapCheck) -> str:
     names = {one.name for one in found.placed}
     versions = "".join(f", {name} {version}" for name, version in found.side.versions.items())
     n_asked = len(names) + len(found.missing)
+    if not found.card.taps:
+        return (
+            f"{found.side.name}{versions}: the card of {found.card.algo} has no taps, so none has to "
+            f"be placed\n{WITHOUT_TAPS}"
+        )
     by_map = f"\ntap map: {_shown(Path(found.side.tap_map))}" if found.side.tap_map else ""
     said = f"{found.side.name}{versions}: {len(names)} of {n_asked} taps of {found.card.algo}"
     return f"{said} are placed{by_map}"

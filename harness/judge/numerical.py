@@ -65,6 +65,7 @@ def segment_gaps(segments: SegmentsResult, algorithm: Card) -> tuple[str, ...]:
         *_untested(segments.rows, algorithm),
         *((f"never happened in the scenarios: {', '.join(never)}",) if never else ()),
         *_undrawn(segments, algorithm),
+        *_kept(segments),
         *((f"waived, so not shown to be the same: {', '.join(waived)}",) if waived else ()),
     )
 
@@ -110,6 +111,16 @@ def _undrawn(segments: SegmentsResult, algorithm: Card) -> Iterator[str]:
     names = [tap.name for tap in drawn if tap.name in replaced - tested]
     if names:
         yield f"draws not tested: {', '.join(names)}"
+
+
+def _kept(segments: SegmentsResult) -> Iterator[str]:
+    """Yield what mine does not follow: it was tested at one value alone."""
+    if segments.kept:
+        named = ", ".join(f"{name} (tested at {value})" for name, value in segments.kept.items())
+        yield (
+            f"mine does the same whatever is asked for: {named}: follow it, or raise "
+            "UnsupportedHyperparameter where it is fixed on purpose"
+        )
 
 
 def _twin_gaps(twins: Sequence[TwinRow], env_id: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ from harness.segments.quantities import Quantity, quantities_of
 from harness.segments.runtime import Policy, Runtime
 from harness.segments.scenario import Scenario
 from harness.segments.spans import places_of_draws, spanned
+from harness.segments.staying import NOTHING, Players, Stays, stays_of
 from harness.segments.tape import Tape
 from harness.spec.cards import card
 from harness.spec.environments import register_ids
@@ -40,6 +41,8 @@ from harness.stats.draws import draw_tests
 # Added to a scenario's seed where draws of their own are wanted: the reference's second ones, and
 # those of mine. Far apart, so that seeds counted up per environment do not meet.
 AGAIN_SEED, MINE_SEED = 10_007, 20_011
+# Rounding units beyond which a difference is none, whatever a floor was measured to be.
+FAR = 1e4
 # Plays of the reference under other draws, that show what depends on them.
 N_OTHERS = 2
 
@@ -65,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         SideSpec(**asked["reference"]),
         policy_of(scenario),
     )
-    found = run_scenario(scenario, sides, fallback=asked["fallback"])
+    found = run_scenario(scenario, sides, fallback=asked["fallback"], asked=asked["asked"])
     answer.write_text(json.dumps(to_plain(found)))
     return 0
 
@@ -80,25 +83,62 @@ def policy_of(scenario: Scenario) -> Policy:
 
 
 def run_scenario(
-    scenario: Scenario, sides: Sides, *, fallback: Mapping[str, Json]
+    scenario: Scenario,
+    sides: Sides,
+    *,
+    fallback: Mapping[str, Json],
+    asked: Mapping[str, Json] | None = None,
 ) -> dict[str, Any]:
     """Return what one scenario says of mine, as plain values.
 
     Args:
         fallback: hyperparameter -> value that both are known to take, where one refuses another.
+        asked: values that every environment of the comparison asks for, and "n_envs".
     """
-    scenario, error = fitted(scenario, sides.mine, sides.policy, fallback)
-    found: dict[str, Any] = {"scenario": scenario.name, "kind": _kind(scenario)}
+    own, error = fitted(scenario, sides.mine, sides.policy, fallback)
+    found: dict[str, Any] = {"scenario": own.name, "kind": _kind(own)}
     if error:
-        fixed = fixed_by("mine", scenario)
-        return {**found, "fixed": fixed, "refused": error, "refused_by": "mine"}
-    recorded, whole = _recorded(scenario, sides, fallback)
-    by_reference = scenario.fixed.keys() ^ whole.fixed.keys()
-    found["fixed"] = fixed_by("mine", scenario) + fixed_by("reference", whole, by_reference)
-    scenario = whole
+        return {
+            **found,
+            "fixed": fixed_by("mine", own),
+            "refused": error,
+            "refused_by": "mine",
+        }
+    recorded, whole = _recorded(own, sides, fallback)
+    by_reference = whole.fixed.keys() ^ own.fixed.keys()
+    found["fixed"] = fixed_by("mine", own) + fixed_by("reference", whole, by_reference)
     if recorded.error:
         return {**found, **_died("reference", recorded)}
-    mine = play(sides.mine, scenario.call(), reference=recorded.tape, policy=sides.policy)
+    run = _followed(_Run(whole, recorded, _replayed(whole, sides, recorded)), sides, asked or {})
+    if run.recorded.error:
+        return {**found, **_died("reference", run.recorded)}
+    found |= {"kept": dict(run.stays.kept), "ignored": dict(run.stays.others)}
+    found |= _played(run, sides)
+    if run.scenario.fixed and not by_reference:
+        unfitted = play(sides.reference, scenario.call(), policy=sides.policy).tape
+        counts = exercised(unfitted, scenario.hyperparameters)
+        found["lost"] = [name for name, n in counts.items() if n and not found["events"].get(name)]
+    return found
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A scenario, its record and mine's replay, and what mine was seen to ignore."""
+
+    scenario: Scenario
+    recorded: Played
+    mine: Played
+    stays: Stays = NOTHING
+
+
+def _replayed(scenario: Scenario, sides: Sides, recorded: Played) -> Played:
+    return play(sides.mine, scenario.call(), reference=recorded.tape, policy=sides.policy)
+
+
+def _played(run: _Run, sides: Sides) -> dict[str, Any]:
+    """Return what a replay of mine says, or what it died of."""
+    scenario, recorded, mine = run.scenario, run.recorded, run.mine
+    found: dict[str, Any] = {}
     found["events"] = exercised(recorded.tape, scenario.hyperparameters)
     found["problems"] = mine.tape.problems + recorded.tape.problems
     found["unknown"] = mine.tape.unknown
@@ -106,6 +146,41 @@ def run_scenario(
     if mine.error:
         return {**found, **_died("mine", mine)}
     return {**found, **_compared(scenario, sides, recorded, mine)}
+
+
+def _followed(run: _Run, sides: Sides, asked: Mapping[str, Json]) -> _Run:
+    """Return the run with the values that mine is seen to keep taken on both sides."""
+    if not asked or not _is_far(run):
+        return run
+
+    def mine(scenario: Scenario, last: int | None) -> Played:
+        policy = replace(sides.policy, stop_after=last)
+        return play(sides.mine, scenario.call(), reference=run.recorded.tape, policy=policy)
+
+    def reference(scenario: Scenario, last: int | None) -> Played:
+        policy = replace(sides.policy, stop_after=last)
+        return play(sides.reference, scenario.call(), policy=policy)
+
+    stays = stays_of(run.scenario, Players(mine, reference), run.recorded, asked=asked)
+    if not stays.kept:
+        return replace(run, stays=stays)
+    scenario = run.scenario.fixing_all(stays.kept)
+    recorded = reference(scenario, None)
+    return _Run(scenario, recorded, _replayed(scenario, sides, recorded), stays)
+
+
+def _is_far(run: _Run) -> bool:
+    """Return whether mine fell over, or differs by more than any rounding."""
+    scenario, mine, recorded = run.scenario, run.mine.tape, run.recorded.tape
+    if run.mine.error:
+        return True
+    quantities = quantities_of(card(scenario.algo), recorded, mine)
+    n_common = _common_env_steps(scenario, mine.env_steps, recorded.env_steps)
+    limits = Limits(skipped=frozenset(scenario.perturbed), env_steps=n_common)
+    return any(
+        row.missing or row.extra or row.size > FAR
+        for row in compare_tapes(mine, recorded, quantities, limits)
+    )
 
 
 def _recorded(

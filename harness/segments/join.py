@@ -58,6 +58,7 @@ def joined(
         notes=notes,
         is_invalid=bool(reasons),
         choices=choices,
+        kept={name: repr(v) for answer in begun for name, v in answer.get("kept", {}).items()},
     )
 
 
@@ -165,15 +166,32 @@ def _notes(scenario: Scenario, answer: Mapping[str, Any]) -> Iterator[str]:
     for fixed in answer.get("fixed", ()):
         side = "mine" if fixed["role"] == "mine" else "the reference"
         yield (
-            f"{where}: {side} cannot vary {fixed['name']}; both sides take {fixed['value']!r} "
-            "there, and what other values exercise is not exercised"
+            f"{where}: {side} cannot vary {fixed['name']}; both sides take {fixed['value']!r} there"
         )
+    yield from _ignored(where, answer)
     for sentence in answer.get("unknown", ()):
         yield f"{where}: mine: {sentence}"
     if answer.get("floors_error"):
         yield (
             f"{where}: the reference cannot run in float64 ({_last_line(answer['floors_error'])}); "
             "noise floors are stated constants"
+        )
+
+
+def _ignored(where: str, answer: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what mine does not follow, and what is not exercised because of fixed values."""
+    for name, value in answer.get("kept", {}).items():
+        yield (
+            f"{where}: mine does the same whatever {name} is asked for; both sides take the "
+            f"comparison's {value!r} there"
+        )
+    if answer.get("lost"):
+        yield f"{where}: not exercised because of that: {', '.join(answer['lost'])}"
+    for name, value in answer.get("ignored", {}).items():
+        yield (
+            f"{where}: mine does the same whatever {name} is asked for, and nothing shows that it "
+            f"has the comparison's {value!r}: follow it, or raise UnsupportedHyperparameter where "
+            "it is fixed on purpose"
         )
 
 

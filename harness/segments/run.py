@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,25 @@ CHILD_ENVIRONMENT = {
 }
 
 
+@dataclass(frozen=True)
+class Values:
+    """Hyperparameters that the comparison itself asks for.
+
+    Attributes:
+        fallback: taken where mine refuses that of a scenario.
+        asked: the same in every environment, with "n_envs": taken where mine is seen to keep them.
+    """
+
+    fallback: Mapping[str, Json]
+    asked: Mapping[str, Json]
+
+
 def segments_key(
     algo: str,
     mine: SideSpec,
     reference: SideSpec,
     *,
-    fallback: Mapping[str, Json],
+    values: Values,
     fingerprint: Mapping[str, str],
 ) -> str:
     """Return the hash of everything that can change the answer."""
@@ -44,7 +57,7 @@ def segments_key(
         "sides": [
             [one.source_digest, one.callable, dict(one.versions)] for one in (mine, reference)
         ],
-        "fallback": dict(fallback),
+        "values": asdict(values),
         "fingerprint": dict(fingerprint),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -55,20 +68,20 @@ def run_segments(
     mine: SideSpec,
     reference: SideSpec,
     *,
-    fallback: Mapping[str, Json],
+    values: Values,
     jobs: int = 1,
 ) -> SegmentsResult:
     """Record the reference, replay mine, return the rows; never raises for what a side does.
 
     Args:
-        fallback: hyperparameter -> value to take where mine refuses that of the scenario.
+        values: what the comparison asks for.
         jobs: scenarios run side by side.
     """
     children = Children()
 
     def run(scenario: Scenario) -> dict[str, Any]:
         sides = {"mine": asdict(mine), "reference": asdict(reference)}
-        request = {**sides, "scenario": asdict(scenario), "fallback": dict(fallback)}
+        request = {**sides, **asdict(values), "scenario": asdict(scenario)}
         return run_child(children, "harness.segments.child", request, time_limit_s=TIME_LIMIT_S)
 
     answers = children.side_by_side(run, scenarios()[algo], jobs=jobs)

@@ -20,6 +20,7 @@ from harness.spec.cards import card
 from harness.spec.cards.card import idle
 
 FOLDER = Path(__file__).with_name("scenarios")
+N_ENVS = "n_envs"
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,19 @@ class Scenario:
     def fixing(self, name: str, value: Json) -> Scenario:
         """Return the scenario with a value that mine can express, on both sides."""
         fixed = {**self.fixed, name: value}
-        if name == "n_envs":
+        if name == N_ENVS:
             return replace(self, n_envs=int(value), fixed=fixed)
         kept = {**self.hyperparameters, name: value}
         if value is None:
             del kept[name]
         return replace(self, hyperparameters=kept, fixed=fixed)
+
+    def fixing_all(self, values: Mapping[str, Json]) -> Scenario:
+        """Return the scenario with several values fixed."""
+        found = self
+        for name, value in values.items():
+            found = found.fixing(name, value)
+        return found
 
 
 @cache

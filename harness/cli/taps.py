@@ -21,8 +21,8 @@ _MIN_TEXT = 60
 
 # What is left of a comparison whose algorithm has no taps.
 WITHOUT_TAPS = (
-    "compared instead: facts, probes and curves; segments, draws and twin runs need taps, so parity "
-    "can only be statistical"
+    "compared instead: facts, probes and curves; segments, draws and twin runs need taps, so "
+    "parity can only be statistical"
 )
 
 app = typer.Typer(help="Where the taps of a side stand.", no_args_is_help=True)
@@ -53,8 +53,8 @@ def check(
 ) -> None:
     """Check a side's taps and its tap map against the source, without running anything.
 
-    Exit codes: 0 every tap of the algorithm is placed (optional ones aside; it may have none), 2 the map does not fit
-    the source or a name is no tap, 3 taps are missing.
+    Exit codes: 0 every tap of the algorithm is placed (optional ones aside; it may have none), 2
+    the map does not fit the source or a name is no tap, 3 taps are missing.
     """
     from harness.cli.tapcheck import check_taps
 
@@ -74,10 +74,8 @@ def _title(found: TapCheck) -> str:
     versions = "".join(f", {name} {version}" for name, version in found.side.versions.items())
     n_asked = len(names) + len(found.missing)
     if not found.card.taps:
-        return (
-            f"{found.side.name}{versions}: the card of {found.card.algo} has no taps, so none has to "
-            f"be placed\n{WITHOUT_TAPS}"
-        )
+        said = f"{found.side.name}{versions}: the card of {found.card.algo} has no taps"
+        return f"{said}, so none has to be placed\n{WITHOUT_TAPS}"
     by_map = f"\ntap map: {_shown(Path(found.side.tap_map))}" if found.side.tap_map else ""
     said = f"{found.side.name}{versions}: {len(names)} of {n_asked} taps of {found.card.algo}"
     return f"{said} are placed{by_map}"

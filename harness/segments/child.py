@@ -32,7 +32,7 @@ from harness.segments.quantities import Quantity, quantities_of
 from harness.segments.runtime import Policy, Runtime
 from harness.segments.scenario import Scenario
 from harness.segments.spans import places_of_draws, spanned
-from harness.segments.staying import NOTHING, Players, Stays, stays_of
+from harness.segments.staying import Players, Run, followed
 from harness.segments.tape import Tape
 from harness.spec.cards import card
 from harness.spec.environments import register_ids
@@ -41,8 +41,6 @@ from harness.stats.draws import draw_tests
 # Added to a scenario's seed where draws of their own are wanted: the reference's second ones, and
 # those of mine. Far apart, so that seeds counted up per environment do not meet.
 AGAIN_SEED, MINE_SEED = 10_007, 20_011
-# Rounding units beyond which a difference is none, whatever a floor was measured to be.
-FAR = 1e4
 # Plays of the reference under other draws, that show what depends on them.
 N_OTHERS = 2
 
@@ -109,7 +107,9 @@ def run_scenario(
     found["fixed"] = fixed_by("mine", own) + fixed_by("reference", whole, by_reference)
     if recorded.error:
         return {**found, **_died("reference", recorded)}
-    run = _followed(_Run(whole, recorded, _replayed(whole, sides, recorded)), sides, asked or {})
+    players = _players(sides)
+    run = Run(whole, recorded, players.mine(whole, recorded.tape, None))
+    run = followed(run, players, asked=asked or {})
     if run.recorded.error:
         return {**found, **_died("reference", run.recorded)}
     found |= {"kept": dict(run.stays.kept), "ignored": dict(run.stays.others)}
@@ -121,21 +121,7 @@ def run_scenario(
     return found
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A scenario, its record and mine's replay, and what mine was seen to ignore."""
-
-    scenario: Scenario
-    recorded: Played
-    mine: Played
-    stays: Stays = NOTHING
-
-
-def _replayed(scenario: Scenario, sides: Sides, recorded: Played) -> Played:
-    return play(sides.mine, scenario.call(), reference=recorded.tape, policy=sides.policy)
-
-
-def _played(run: _Run, sides: Sides) -> dict[str, Any]:
+def _played(run: Run, sides: Sides) -> dict[str, Any]:
     """Return what a replay of mine says, or what it died of."""
     scenario, recorded, mine = run.scenario, run.recorded, run.mine
     found: dict[str, Any] = {}
@@ -148,39 +134,15 @@ def _played(run: _Run, sides: Sides) -> dict[str, Any]:
     return {**found, **_compared(scenario, sides, recorded, mine)}
 
 
-def _followed(run: _Run, sides: Sides, asked: Mapping[str, Json]) -> _Run:
-    """Return the run with the values that mine is seen to keep taken on both sides."""
-    if not asked or not _is_far(run):
-        return run
-
-    def mine(scenario: Scenario, last: int | None) -> Played:
+def _players(sides: Sides) -> Players:
+    def mine(scenario: Scenario, record: Tape, last: int | None) -> Played:
         policy = replace(sides.policy, stop_after=last)
-        return play(sides.mine, scenario.call(), reference=run.recorded.tape, policy=policy)
+        return play(sides.mine, scenario.call(), reference=record, policy=policy)
 
-    def reference(scenario: Scenario, last: int | None) -> Played:
-        policy = replace(sides.policy, stop_after=last)
-        return play(sides.reference, scenario.call(), policy=policy)
+    def reference(scenario: Scenario) -> Played:
+        return play(sides.reference, scenario.call(), policy=sides.policy)
 
-    stays = stays_of(run.scenario, Players(mine, reference), run.recorded, asked=asked)
-    if not stays.kept:
-        return replace(run, stays=stays)
-    scenario = run.scenario.fixing_all(stays.kept)
-    recorded = reference(scenario, None)
-    return _Run(scenario, recorded, _replayed(scenario, sides, recorded), stays)
-
-
-def _is_far(run: _Run) -> bool:
-    """Return whether mine fell over, or differs by more than any rounding."""
-    scenario, mine, recorded = run.scenario, run.mine.tape, run.recorded.tape
-    if run.mine.error:
-        return True
-    quantities = quantities_of(card(scenario.algo), recorded, mine)
-    n_common = _common_env_steps(scenario, mine.env_steps, recorded.env_steps)
-    limits = Limits(skipped=frozenset(scenario.perturbed), env_steps=n_common)
-    return any(
-        row.missing or row.extra or row.size > FAR
-        for row in compare_tapes(mine, recorded, quantities, limits)
-    )
+    return Players(mine, reference)
 
 
 def _recorded(
@@ -243,7 +205,7 @@ def _compared(scenario: Scenario, sides: Sides, recorded: Played, mine: Played) 
     again = play(sides.reference, call, reference=recorded.tape, policy=wide)
     computed = [quantity.name for quantity in quantities if quantity.is_computed]
     floors = {} if again.error else floors_of(recorded.tape, again.tape, computed)
-    n_common = _common_env_steps(scenario, mine.tape.env_steps, recorded.tape.env_steps)
+    n_common = scenario.common_env_steps(mine.tape.env_steps, recorded.tape.env_steps)
     limits = Limits(
         floors,
         frozenset(scenario.perturbed),
@@ -281,7 +243,7 @@ def _without_draws(
 
     What the reference itself does otherwise under other draws, in the same environment, is left.
     """
-    n_common = _common_env_steps(scenario, mine.tape.env_steps, recorded.tape.env_steps)
+    n_common = scenario.common_env_steps(mine.tape.env_steps, recorded.tape.env_steps)
     limits = Limits(
         env_steps=n_common,
         hyperparameters=scenario.hyperparameters,
@@ -337,18 +299,6 @@ def _not_tapped(algo: str, mine: Tape) -> frozenset[str]:
     """Return the draws that mine makes without a tap: the reference's second ones are free too."""
     rows = [row for row in card(algo).taps if row.role == "source" and row.is_optional]
     return frozenset(row.name for row in rows if not mine.count(row.name))
-
-
-def _common_env_steps(scenario: Scenario, mine: int, reference: int) -> int | None:
-    """Return up to which env step both sides are compared; None when mine ended too early.
-
-    Rounds may overrun what was asked for. Where schedules fall to 0 the last round is left out: a
-    clip range of 0 has ties, whose gradients right formulas break differently.
-    """
-    if mine < scenario.total_timesteps:
-        return None
-    has_schedule = any(isinstance(v, str) and "_" in v for v in scenario.hyperparameters.values())
-    return scenario.total_timesteps - 1 if has_schedule else min(mine, reference)
 
 
 def _best(trial: _Trial, mine: Played) -> tuple[Played, tuple[SegmentRow, ...]]:

@@ -78,6 +78,17 @@ class Scenario:
             found = found.fixing(name, value)
         return found
 
+    def common_env_steps(self, mine: int, reference: int) -> int | None:
+        """Return up to which env step both sides are compared; None when mine ended too early.
+
+        Rounds may overrun what was asked for. Where schedules fall to 0 the last round is left out:
+        a clip range of 0 has ties, whose gradients right formulas break differently.
+        """
+        if mine < self.total_timesteps:
+            return None
+        has_schedule = any(isinstance(v, str) and "_" in v for v in self.hyperparameters.values())
+        return self.total_timesteps - 1 if has_schedule else min(mine, reference)
+
 
 @cache
 def scenarios() -> Mapping[str, tuple[Scenario, ...]]:

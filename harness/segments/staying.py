@@ -5,39 +5,45 @@ differs there although it may do what the comparison asks for. So where mine dif
 again with each value that the comparison itself asks for: what mine does the same to the bit, and
 the reference does not, mine ignores. Such a value counts as kept, and is taken on both sides, where
 the reference does otherwise under values just beside it: only then does agreement show that mine
-has this value and no other. A value that switches something off (docs/decisions/0012) cannot be
+has this value and no other. A value that switches something off (docs/decisions/0013) cannot be
 told from a branch that mine forgot: the scenario's is asked as before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.records import Json
+from harness.segments.compare import Limits, compare_tapes
 from harness.segments.names import ROUNDS
 from harness.segments.play import Played
+from harness.segments.quantities import quantities_of
 from harness.segments.scenario import N_ENVS, Scenario
 from harness.segments.tape import Array, Event, Tape
-from harness.spec.cards.card import idle
+from harness.spec.cards.card import card, idle
 
 # Rounds of updates after which most values have shown an effect, if they have one.
 FIRST_ROUNDS = 2
 # How far beside a value the reference is asked again, as a share of it.
 BESIDE = 0.1
 
-# Plays one side of a scenario; the second argument: env steps after which it is ended, or None.
-Play = Callable[[Scenario, int | None], Played]
+# Rounding units beyond which a difference is none, whatever a floor was measured to be.
+FAR = 1e4
 
 
 @dataclass(frozen=True)
 class Players:
-    """How both sides are played: mine against the record, the reference as it is recorded."""
+    """How both sides are played.
 
-    mine: Play
-    reference: Play
+    Attributes:
+        mine: against a record; ended after so many env steps, or None. reference: as recorded.
+    """
+
+    mine: Callable[[Scenario, Tape, int | None], Played]
+    reference: Callable[[Scenario], Played]
 
 
 @dataclass(frozen=True)
@@ -55,30 +61,69 @@ class Stays:
 NOTHING = Stays({}, {})
 
 
+@dataclass(frozen=True)
+class Run:
+    """A scenario, its record and mine's replay, and what mine was seen to ignore."""
+
+    scenario: Scenario
+    recorded: Played
+    mine: Played
+    stays: Stays = NOTHING
+
+
+def followed(run: Run, players: Players, *, asked: Mapping[str, Json]) -> Run:
+    """Return the run with the values that mine is seen to keep taken on both sides.
+
+    Args:
+        asked: values that every environment of the comparison asks for, and "n_envs".
+    """
+    if not asked or not _is_far(run):
+        return run
+    stays = stays_of(run.scenario, players, run.recorded, asked=asked)
+    if not stays.kept:
+        return replace(run, stays=stays)
+    scenario = run.scenario.fixing_all(stays.kept)
+    recorded = players.reference(scenario)
+    return Run(scenario, recorded, players.mine(scenario, recorded.tape, None), stays)
+
+
+def _is_far(run: Run) -> bool:
+    """Return whether mine fell over, or differs by more than any rounding."""
+    scenario, mine, recorded = run.scenario, run.mine.tape, run.recorded.tape
+    if run.mine.error:
+        return True
+    quantities = quantities_of(card(scenario.algo), recorded, mine)
+    n_common = scenario.common_env_steps(mine.env_steps, recorded.env_steps)
+    limits = Limits(skipped=frozenset(scenario.perturbed), env_steps=n_common)
+    return any(
+        row.missing or row.extra or row.size > FAR
+        for row in compare_tapes(mine, recorded, quantities, limits)
+    )
+
+
 def stays_of(
     scenario: Scenario, players: Players, recorded: Played, *, asked: Mapping[str, Json]
 ) -> Stays:
     """Return the hyperparameters that mine is seen to ignore.
 
     Args:
-        recorded: the reference's play of this scenario.
-        asked: values that every environment of the comparison asks for, and "n_envs".
+        recorded: the reference's play of this scenario. asked: as of `followed`.
     """
     ignored = {
         name: value
         for name, value in _ignored(scenario, players, recorded.tape, asked).items()
-        if _does_otherwise(players.reference(scenario.fixing(name, value), None), recorded)
+        if _does_otherwise(players.reference(scenario.fixing(name, value)), recorded)
     }
     kept = {n: v for n, v in ignored.items() if not _is_off(scenario.algo, n, v)}
     shown: dict[str, Json] = {}
     if kept:
         fitted = scenario.fixing_all(kept)
-        known = players.reference(fitted, None)
+        known = players.reference(fitted)
         shown = {
             name: value
             for name, value in kept.items()
             if any(
-                _does_otherwise(players.reference(fitted.fixing(name, near), None), known)
+                _does_otherwise(players.reference(fitted.fixing(name, near)), known)
                 for near in beside(value)
             )
         }
@@ -96,9 +141,11 @@ def _ignored(
         if name in asked and name not in scenario.fixed and asked[name] != value
     }
     for last in (_early(recorded), None):
-        known = players.mine(scenario, last) if found else None
+        known = players.mine(scenario, recorded, last) if found else None
         for name, value in list(found.items()):
-            if known and not is_same(known, players.mine(scenario.fixing(name, value), last)):
+            if known and not is_same(
+                known, players.mine(scenario.fixing(name, value), recorded, last)
+            ):
                 del found[name]
     return found
 

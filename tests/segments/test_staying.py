@@ -8,7 +8,7 @@ import pytest
 
 from harness.codec import to_plain
 from harness.judge.numerical import segment_gaps
-from harness.segments import child
+from harness.segments import child, staying
 from harness.segments.join import joined
 from harness.segments.scenario import scenarios
 from harness.segments.staying import beside
@@ -79,7 +79,7 @@ def test_gradients_that_are_never_cut_still_differ_where_the_comparison_would_cu
 
 
 def test_side_that_differs_in_nothing_is_not_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr(child, "stays_of", None)
+    monkeypatch.setattr(staying, "stays_of", None)
     result = result_of(tmp_path, "batch_size=13")
     assert (failed(result), result.kept) == ([], {})
 

@@ -12,6 +12,8 @@ Array = NDArray[Any]
 Arrays = dict[str, Array]
 Shape = tuple[int, ...]
 
+FLAT = 2  # axes of rows that are stored flat
+
 # Where an event stands, so that those of both sides can be matched although one makes more of them:
 # (env steps made, n-th occurrence of this quantity at that count) for taps and optimiser steps,
 # (n-th step or episode of that environment, number of the parallel environment) at the environment.
@@ -93,8 +95,13 @@ def put(tape: Tape, name: str, slot: Slot, event: Event) -> None:
 
 
 def fits(mine: Array, reference: Array) -> bool:
-    """Return whether two arrays have the same shape when axes of size 1 are left out."""
-    return squeezed(mine.shape) == squeezed(reference.shape)
+    """Return whether two arrays have the same shape when axes of size 1 are left out.
+
+    Rows may be stored flat: (B, 6) fits (B, 2, 3).
+    """
+    ours, theirs = squeezed(mine.shape), squeezed(reference.shape)
+    is_flat = min(len(ours), len(theirs)) == FLAT and ours[0] == theirs[0]
+    return ours == theirs or (is_flat and mine.size == reference.size)
 
 
 def squeezed(shape: Shape) -> Shape:

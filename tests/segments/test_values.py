@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from harness.segments.modules import Modules
+from harness.segments.tape import fits
 from harness.segments.values import arrays_of, hand_on
 
 
@@ -84,3 +85,10 @@ def test_module_is_loaded_in_place_and_its_storage_stays():
 def test_value_of_another_kind_is_refused():
     with pytest.raises(TypeError, match="saw str"):
         arrays_of("text")
+
+
+@pytest.mark.parametrize(
+    ("mine", "expected"), [((4, 6), True), ((4, 2, 3), True), ((4, 3, 2), False), ((24,), False)]
+)
+def test_rows_that_are_stored_flat_fit_rows_of_any_shape(mine, expected):
+    assert fits(np.zeros(mine), np.zeros((4, 2, 3))) is expected

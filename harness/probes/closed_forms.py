@@ -37,6 +37,10 @@ COUNTER = tuple(
 LARGE_REWARD = tuple(Script(((s,),), (100 * s,)) for s in (-1.0, 1.0))
 SUB_ENVIRONMENT = tuple(Script(((float(i),),), (float(i),)) for i in range(4))
 BYTES = tuple(Script(((b,),), (r,)) for b, r in ((64.0, -1.0), (192.0, 1.0)))
+# Neighbouring columns of an image: on the whole the two are equally bright.
+STRIPES = tuple(
+    Script((columns,), (r,)) for columns, r in (((0.0, 255.0), -1.0), ((255.0, 0.0), 1.0))
+)
 
 ASYMMETRIC_BOUNDS = ((-0.5, -3.0), (2.0, 1.0))
 BEST_POINT = (1.5, -2.0)
@@ -108,6 +112,7 @@ class Probe:
         scripts: of a probe where actions do not matter. pays, contexts: of one where they do.
         random_return: of uniformly random actions, where they matter.
         n_envs: how many parallel environments it takes to meet all states.
+        is_in_tier: whether the tier "probe" has it; else it is asked for by its id.
     """
 
     number: int
@@ -123,6 +128,7 @@ class Probe:
     contexts: tuple[float, ...] = (0.0,)
     random_return: float = 0.0
     n_envs: int = 1
+    is_in_tier: bool = True
 
     @property
     def env_id(self) -> str:

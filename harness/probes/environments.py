@@ -205,6 +205,20 @@ class Bytes(Scripted):
     shape = (1, 1, 1)
 
 
+class StripedImage(Scripted):
+    """PR13 for convolutions: one step; an image of stripes pays -1, moved by one column +1.
+
+    The images are equally bright, so what averages over pixels cannot tell them apart.
+
+    Closed form: V* = Q* = -1 where the first column is dark, +1 where it is bright.
+    Isolates: the way of an image through convolutions.
+    """
+
+    scripts = forms.STRIPES
+    dtype = np.uint8
+    shape = (1, 36, 36)  # as small as the convolutions of Mnih et al. 2015 take
+
+
 class ActionMatters(gymnasium.Env[Observation, Action]):
     """Shows one observation, takes one action, pays `reward` and terminates."""
 

@@ -105,6 +105,18 @@ _SCRIPTED = (
     ),
 )
 
+# For convolutions, so of no tier: of most algorithms the table of hyperparameters has none.
+_IMAGE = Probe(
+    number=13,
+    name="Image",
+    plays="StripedImage",
+    component="observation-preprocessing",
+    isolates="the way of an image through convolutions",
+    max_episode_steps=2,
+    scripts=forms.STRIPES,
+    is_in_tier=False,
+)
+
 # Returns of uniformly random actions: E[(a - c)^2] = (a's variance) + (its mean - c)^2.
 _ACTIONS_MATTER = (
     Probe(
@@ -169,7 +181,7 @@ def _with_box(probe: Probe) -> Probe:
 
 PROBES: tuple[Probe, ...] = tuple(
     sorted(
-        (*_SCRIPTED, *(_with_box(probe) for probe in _SCRIPTED), *_ACTIONS_MATTER),
+        (*_SCRIPTED, *(_with_box(probe) for probe in _SCRIPTED), *_ACTIONS_MATTER, _IMAGE),
         key=lambda probe: probe.number,
     )
 )

@@ -30,6 +30,8 @@ FAULTS = [
     ("dqn", "SharedArray", "np.array(obs))", "obs)"),
     ("dqn", "LargeReward", '"reward": reward,', '"reward": np.clip(reward, -1, 1),'),
     ("dqn", "Bytes", "flat / 255 if", "flat / 255 / 255 if"),
+    ("dqn", "Image", "return flat / 255 if",
+     "return flat.mean(1, keepdim=True).expand_as(flat) / 255 if"),
     ("ppo", "SubEnvironment", "array.flatten(0, 1) for",
      '(array.transpose(0, 1) if name == "returns" else array).flatten(0, 1) for'),
     ("td3", "AsymmetricBox", "space.low + share", "share"),

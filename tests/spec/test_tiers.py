@@ -92,5 +92,5 @@ def test_looks_of_every_budget():
 def test_probe_tiers_hold_the_registered_probes_of_their_action_type():
     by_type = read_table("tiers.toml")["tiers"]
     for action_type in ("discrete", "continuous"):
-        registered = [p.env_id for p in PROBES if p.action_type == action_type]
+        registered = [p.env_id for p in PROBES if p.action_type == action_type and p.is_in_tier]
         assert by_type[action_type]["probe"] == registered

@@ -103,7 +103,11 @@ def _as_caller(value: Any, reference: Array | None) -> Any:
     if hasattr(value, "__array_namespace__"):  # arrays of other libraries, such as JAX
         namespace = value.__array_namespace__()
         return namespace.asarray(reference.reshape(value.shape), dtype=value.dtype)
-    return type(value)(reference.item())
+    # Where a library cannot be asked to make an array, numpy's goes on.
+    is_array = hasattr(value, "__array__")
+    own = _copy(value)
+    array = reference.reshape(own.shape)
+    return array.astype(own.dtype) if is_array else type(value)(array.item())
 
 
 class _HandOn(torch.autograd.Function):

@@ -92,3 +92,20 @@ def test_value_of_another_kind_is_refused():
 )
 def test_rows_that_are_stored_flat_fit_rows_of_any_shape(mine, expected):
     assert fits(np.zeros(mine), np.zeros((4, 2, 3))) is expected
+
+
+class Foreign:
+    """An array of a library that only offers its numbers."""
+
+    shape, dtype = (2, 1), "float32"
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([[1.0], [2.0]], dtype or np.float32)
+
+
+def test_array_of_a_library_that_only_offers_its_numbers_goes_on_as_numpy():
+    value = Foreign()
+    assert arrays_of(value)[""].tolist() == [[1.0], [2.0]]
+    handed = hand_on(value, {"": np.array([3.0, 4.0])})
+    assert (handed.tolist(), handed.dtype) == ([[3.0], [4.0]], np.float32)
+    assert hand_on(value, {"": np.zeros(3)}) is value

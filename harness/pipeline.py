@@ -4,7 +4,8 @@
                    -> planned runs, look by look -> records and traces -> LookJudgement -> Judgement
 
 Cheapest evidence first: what is found is said at once, and the first stage that establishes
-DIVERGED, or cannot be compared, ends the comparison unless it is told to keep going.
+DIVERGED, or cannot be compared, ends the comparison unless it is told to keep going. Facts, segments
+and draws are one stage, for they take seconds and segments name the lines behind a fact.
 
 Evidence is taken in planned order: a run that finishes early waits for those before it. So the same
 traces always stop the comparison at the same place, whichever run happened to be faster, and a
@@ -183,10 +184,10 @@ def _follow(
 ) -> _Course:
     """Gather evidence until the verdict is decided or the budget is used up."""
     course = _Course()
-    for lines in _ahead(spec, course, questions):
-        for line in lines:
+    for stage in _ahead(spec, course, questions):
+        for line in stage.lines:
             say(line)
-        if not spec.keep_going and judge.is_settled(spec, course.gathered):
+        if stage.may_end and not spec.keep_going and judge.is_settled(spec, course.gathered):
             course.looks.append(judge.judge_look(spec, course.gathered, 0))
             return course
     waves = _waves(spec)
@@ -202,10 +203,16 @@ def _follow(
     return course
 
 
-def _ahead(
-    spec: ComparisonSpec, course: _Course, questions: Questions
-) -> Iterator[tuple[str, ...]]:
-    """Add what is known before the training, stage by stage; yields the lines that say it.
+@dataclass(frozen=True)
+class _Said:
+    """What an answer of before the training says, and whether a comparison may end at it."""
+
+    lines: tuple[str, ...]
+    may_end: bool = True
+
+
+def _ahead(spec: ComparisonSpec, course: _Course, questions: Questions) -> Iterator[_Said]:
+    """Add what is known before the training, answer by answer.
 
     Raises:
         UsageError: a side cannot express one of the hyperparameters.
@@ -213,15 +220,18 @@ def _ahead(
     course.preflight = questions.preflight()
     _check_supported(spec, course.preflight)
     facts = judge.compared_so_far(spec, course.gathered).facts
-    yield (*stages.beginning_lines(course.preflight.runs), stages.facts_line(facts))
+    lines = (*stages.beginning_lines(course.preflight.runs), stages.facts_line(facts))
+    yield _Said(lines, may_end=bool(course.preflight.failed))
     course.segments = questions.segments()
     segments = judge.compared_so_far(spec, course.gathered).segments
-    yield (stages.segments_line(segments.rows, segments.reason), stages.draws_line(segments.draws))
+    yield _Said(
+        (stages.segments_line(segments.rows, segments.reason), stages.draws_line(segments.draws))
+    )
     for env in spec.envs:
         found = questions.twin(env, course.segments)
         if found is not None:
             course.twins = (*course.twins, found)
-            yield (stages.twin_line(judge.compared_so_far(spec, course.gathered).twins[-1]),)
+            yield _Said((stages.twin_line(judge.compared_so_far(spec, course.gathered).twins[-1]),))
 
 
 def _gather(

@@ -84,10 +84,25 @@ def test_keep_going_trains_in_spite_of_it(tmp_path, level):
     assert len(judgement.runs) == 6
 
 
-def test_cheaper_evidence_that_decides_hides_what_comes_after_it(tmp_path):
+def test_facts_segments_and_draws_are_one_stage_and_spare_the_twin_runs(tmp_path):
     judgement = judged(tmp_path, **STOPS["fact"], **STOPS["segment"], **STOPS["twin"]).judgement
-    assert [one.level for one in judgement.findings] == ["fact"]
-    assert (judgement.segments, judgement.twins) == ((), ())
+    assert [one.level for one in judgement.findings] == ["segment", "fact"]
+    assert judgement.segments
+    assert judgement.twins == ()
+
+
+def test_side_that_cannot_begin_is_asked_nothing_more(tmp_path):
+    broken = PreflightRun("mine", made.ENV, 0, Outcome.CRASHED, message="mine raised: x")
+    preflight = PreflightResult((broken, *begun().runs[1:]), 0.5)
+    judgement = judged(tmp_path, preflight=preflight).judgement
+    assert (judgement.verdict, judgement.segments, judgement.runs) == ("invalid", (), ())
+
+
+def test_fact_that_differs_is_diverged_although_a_scenario_failed(tmp_path):
+    broken = SegmentsResult(reason="scenario 'base': mine raised: x", is_invalid=True)
+    judgement = judged(tmp_path, **STOPS["fact"], segments=broken, twins=()).judgement
+    assert (judgement.verdict, judgement.findings[0].level) == ("diverged", "fact")
+    assert any("mine raised: x" in note for note in judgement.notes)
 
 
 def test_twin_run_that_departs_on_the_first_environment_spares_the_others(tmp_path):

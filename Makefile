@@ -16,9 +16,9 @@ PYTEST_ARGS ?=
 compare: $(VENV)/.installed-core
 	$(BIN)/compare $(ARGS)
 
-## The test suite.
+## The test suite; what is marked slow has a smoke version in it and runs with `make slow`.
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
 
 ## Format, lint, spelling, types and import contracts, as CI checks them.
 check: lint types contracts

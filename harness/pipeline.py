@@ -4,8 +4,8 @@
                    -> planned runs, look by look -> records and traces -> LookJudgement -> Judgement
 
 Cheapest evidence first: what is found is said at once, and the first stage that establishes
-DIVERGED, or cannot be compared, ends the comparison unless it is told to keep going. Facts, segments
-and draws are one stage, for they take seconds and segments name the lines behind a fact.
+DIVERGED, or cannot be compared, ends the comparison unless it is told to keep going. Facts,
+segments and draws are one stage: they take seconds, and segments name the lines behind a fact.
 
 Evidence is taken in planned order: a run that finishes early waits for those before it. So the same
 traces always stop the comparison at the same place, whichever run happened to be faster, and a

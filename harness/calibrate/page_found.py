@@ -28,6 +28,10 @@ def detection(found: Found) -> Sequence[str]:
     )
 
 
+# Perturbed repeats and the pre-flight play more than these two.
+STEPS = "env steps, median (one recording and one replay of each scenario; repeats not counted)"
+
+
 def _places(found: Found) -> list[tuple[str, str]]:
     rows = [
         ("found", shown(found["detected"])),
@@ -36,7 +40,7 @@ def _places(found: Found) -> list[tuple[str, str]]:
         ("component right in the first three", shown(found["among"])),
         ("changed line inside the lines named", shown(found["inside"])),
     ]
-    for name, words in (("lines", "lines named, median"), ("env_steps", "env steps, median")):
+    for name, words in (("lines", "lines named, median"), ("env_steps", STEPS)):
         if found[name] is not None:
             rows.append((words, f"{found[name]:,.0f}"))
     if found["seconds"] is not None:

@@ -53,7 +53,6 @@ WHERE = {
         "own-one-target-moves", "own-bounds-symmetric", "own-noise-for-all-rows", "SAC-13",
         "GEN-13", "own-action-detached", "SAC-02", "B19", "own-target-with-graph",
     ),
-    ("ddpg", "base", 117): ("DDPG-09", "own-noise-unclipped", "own-tau-turned"),
     ("td3", "base", 117): (
         "OFF-01", "OFF-19", "OFF-09", "TD3-02", "TD3-10", "own-noise-unclipped", "own-tau-turned",
         "B19",

@@ -162,7 +162,8 @@ def main(algo, folder):
     sys.stdout.write(json.dumps(found))
 
 
-@pytest.mark.parametrize("algo", ["dqn", "ppo", "sac"])
+# DQN's are many; their sentences are also tested on made values (test_hints*.py).
+@pytest.mark.parametrize("algo", [pytest.param("dqn", marks=pytest.mark.slow), "ppo", "sac"])
 def test_changed_line_when_replayed_gets_its_sentence(algo, tmp_path):
     # In a process of its own: a tapped library stays tapped.
     command = [sys.executable, "-m", "tests.segments.test_hints_replayed", algo, str(tmp_path)]

@@ -158,7 +158,7 @@ def test_reference_without_taps_leaves_the_same_to_compare(is_tapped, tmp_path):
     mine = side_of(FOLDER / "sac_script.py" if is_tapped else bare("sac_script.py", tmp_path))
     (scenario,) = (one for one in scenarios()["sac"] if one.name == "base")
     sides = {"mine": asdict(mine), "reference": asdict(replace(asked("sac"), tap_map=None))}
-    request = {**sides, "scenario": asdict(scenario), "fallback": {}}
+    request = {**sides, "scenario": asdict(scenario), "fallback": {}, "asked": {}}
     # In a process of its own: in this one the library may be tapped already.
     answer = run_child(Children(), "harness.segments.child", request, time_limit_s=300)
     result = joined("sac", [scenario], [answer])

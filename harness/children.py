@@ -34,6 +34,21 @@ DRAIN_S = 1.0
 # one from a wait without end: it looks so often, seconds.
 WAKE_S = 0.2
 
+# Of every process that a side runs in. One thread each: two runs side by side on torch's default
+# threads are 25x slower, from OpenMP spin-waiting, hence the passive policy, for user code that
+# raises the number of threads. PYTHONHASHSEED: the order of sets is the same in every run. All must
+# be set before any import. The last two are JAX's, read when a side first uses it: one thread, and
+# compiled code that is the same whatever else runs.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
+    "PYTHONHASHSEED": "0",
+    "NPROC": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 

@@ -33,13 +33,6 @@ MAX_FRAMES = 20
 # What `sysconfig` calls the folders whose code is not the user's own.
 LIBRARY_PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
 
-# Read by JAX when it is first used, if a side does: one thread, as of torch, and compiled code that
-# is the same whatever else runs. JAX itself is never imported by the harness.
-JAX_SETTINGS = {
-    "NPROC": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-}
-
 KIND_EXCEPTION = "exception"
 KIND_MEMORY = "memory"
 KIND_UNSUPPORTED = "unsupported"
@@ -155,7 +148,6 @@ def prepare_process() -> None:
     faulthandler.enable(file=2)
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
     torch.set_num_threads(1)
-    os.environ.update(JAX_SETTINGS)
     np.random.seed(None)  # noqa: NPY002 - the global generator that user code may use
     _forget_forkserver()
 

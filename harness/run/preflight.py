@@ -15,10 +15,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.children import ENVIRONMENT
 from harness.codec import from_plain, to_plain
 from harness.preflight import PreflightResult, PreflightRun
 from harness.records import Outcome, Role, RunSpec
-from harness.run.supervisor import ENVIRONMENT
 
 # A side that neither trains nor ends, seconds; and the imports of the process that forks the runs.
 TIME_LIMIT_S, IMPORTS_S = 30.0, 60.0

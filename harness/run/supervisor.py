@@ -15,23 +15,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
+from harness.children import ENVIRONMENT
 from harness.errors import RunFailed
 from harness.records import RunSpec
 from harness.run.failure import clean_line
 from harness.run.guardian import END, KILL, Report
 from harness.run.launcher import LENGTH
 from harness.run.limits import Limits
-
-# One thread per run. Two runs side by side on torch's default threads are 25x slower, from OpenMP
-# spin-waiting, hence the passive policy, for user code that raises the number of threads.
-# PYTHONHASHSEED: the order of sets is the same in every run. All must be set before any import.
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "passive",
-    "PYTHONHASHSEED": "0",
-}
 
 # Run inside the launcher's interpreter: the supervisor's import path, then serve. With -P, so that
 # a json.py in the user's folder does not stand in for Python's own before that.

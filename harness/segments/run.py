@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.children import Children
+from harness.children import ENVIRONMENT, Children
 from harness.judgement import SegmentsResult
 from harness.records import Json, SideSpec
 from harness.segments.join import joined
@@ -18,16 +18,6 @@ from harness.segments.scenario import Scenario, scenarios
 
 # Far above what a scenario takes (seconds); a side that waits for ever must not hold all up.
 TIME_LIMIT_S = 120.0
-CHILD_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "passive",
-    "PYTHONHASHSEED": "0",
-    # Of JAX, as in every run.
-    "NPROC": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-}
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,7 @@ def run_child(
         asked, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
         asked.write_text(json.dumps(request), encoding="utf-8")
         code, words = children.ask(
-            module, (asked, answer), environment=CHILD_ENVIRONMENT, time_limit_s=time_limit_s
+            module, (asked, answer), environment=ENVIRONMENT, time_limit_s=time_limit_s
         )
         if answer.is_file() and code is not None:
             found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ import json
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -70,8 +70,7 @@ def _in_this_process(
     **_how: object,
 ) -> SegmentsResult:
     rows = scenarios()[algo]
-    asked = {"fallback": values.fallback, "asked": values.asked}
-    return joined(algo, rows, [answer_of(one, mine, reference, **asked) for one in rows])
+    return joined(algo, rows, [answer_of(one, mine, reference, **asdict(values)) for one in rows])
 
 
 def answer_of(

@@ -115,8 +115,8 @@ def run_scenario(
     found |= {"kept": dict(run.stays.kept), "ignored": dict(run.stays.others)}
     found |= _played(run, sides)
     if run.scenario.fixed and not by_reference:
-        unfitted = play(sides.reference, scenario.call(), policy=sides.policy).tape
-        counts = exercised(unfitted, scenario.hyperparameters)
+        unfitted = players.reference(scenario) if own.fixed else recorded
+        counts = exercised(unfitted.tape, scenario.hyperparameters)
         found["lost"] = [name for name, n in counts.items() if n and not found["events"].get(name)]
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.records import Json, Role, SideSpec
 from harness.segments.play import play
 from harness.segments.runtime import Policy
-from harness.segments.scenario import Scenario
+from harness.segments.scenario import N_ENVS, Scenario
 
 # More hyperparameters than this are not fixed one after another.
 MAX_FIXED = 20
@@ -37,7 +37,7 @@ def fitted(
         name, _ = tried.unsupported
         if name in scenario.fixed:
             return scenario, tried.error
-        value = 1 if name == "n_envs" else fallback.get(name)
+        value = 1 if name == N_ENVS else fallback.get(name)
         scenario = scenario.fixing(name, value)
     return scenario, "refuses too many hyperparameters"
 

@@ -79,7 +79,7 @@ def followed(run: Run, players: Players, *, asked: Mapping[str, Json]) -> Run:
     """
     if not asked or not _is_far(run):
         return run
-    stays = stays_of(run.scenario, players, run.recorded, asked=asked)
+    stays = stays_of(run, players, asked=asked)
     if not stays.kept:
         return replace(run, stays=stays)
     scenario = run.scenario.fixing_all(stays.kept)
@@ -101,18 +101,13 @@ def _is_far(run: Run) -> bool:
     )
 
 
-def stays_of(
-    scenario: Scenario, players: Players, recorded: Played, *, asked: Mapping[str, Json]
-) -> Stays:
-    """Return the hyperparameters that mine is seen to ignore.
-
-    Args:
-        recorded: the reference's play of this scenario. asked: as of `followed`.
-    """
+def stays_of(run: Run, players: Players, *, asked: Mapping[str, Json]) -> Stays:
+    """Return the hyperparameters that mine is seen to ignore; `asked` as of `followed`."""
+    scenario = run.scenario
     ignored = {
         name: value
-        for name, value in _ignored(scenario, players, recorded.tape, asked).items()
-        if _does_otherwise(players.reference(scenario.fixing(name, value)), recorded)
+        for name, value in _ignored(run, players, asked).items()
+        if _does_otherwise(players.reference(scenario.fixing(name, value)), run.recorded)
     }
     kept = {n: v for n, v in ignored.items() if not _is_off(scenario.algo, n, v)}
     shown: dict[str, Json] = {}
@@ -130,22 +125,21 @@ def stays_of(
     return Stays(shown, {n: v for n, v in ignored.items() if n not in shown})
 
 
-def _ignored(
-    scenario: Scenario, players: Players, recorded: Tape, asked: Mapping[str, Json]
-) -> dict[str, Json]:
+def _ignored(run: Run, players: Players, asked: Mapping[str, Json]) -> dict[str, Json]:
     """Return hyperparameter -> the comparison's value, where mine does the same under both."""
+    scenario, recorded = run.scenario, run.recorded.tape
     own = {**scenario.hyperparameters, N_ENVS: scenario.n_envs}
     found = {
         name: asked[name]
         for name, value in own.items()
         if name in asked and name not in scenario.fixed and asked[name] != value
     }
-    for last in (_early(recorded), None):
-        known = players.mine(scenario, recorded, last) if found else None
+    if not found:
+        return found
+    early = _early(recorded)
+    for last, known in ((early, players.mine(scenario, recorded, early)), (None, run.mine)):
         for name, value in list(found.items()):
-            if known and not is_same(
-                known, players.mine(scenario.fixing(name, value), recorded, last)
-            ):
+            if not is_same(known, players.mine(scenario.fixing(name, value), recorded, last)):
                 del found[name]
     return found
 

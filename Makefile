@@ -18,7 +18,7 @@ compare: $(VENV)/.installed-core
 
 ## The test suite; what is marked slow has a smoke version in it and runs with `make slow`.
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 ## Format, lint, spelling, types and import contracts, as CI checks them.
 check: lint types contracts

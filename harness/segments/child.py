@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from harness.codec import to_plain
+from harness.codec import to_json, to_plain
 from harness.judgement import SegmentRow
 from harness.records import Json, Role, SideSpec
 from harness.segments.automatic import varying_of
@@ -102,12 +102,12 @@ def run_scenario(
             "refused": error,
             "refused_by": "mine",
         }
-    recorded, whole = _recorded(own, sides, fallback)
+    players = _players(sides)
+    recorded, whole = _recorded(own, sides, players, fallback)
     by_reference = whole.fixed.keys() ^ own.fixed.keys()
     found["fixed"] = fixed_by("mine", own) + fixed_by("reference", whole, by_reference)
     if recorded.error:
         return {**found, **_died("reference", recorded)}
-    players = _players(sides)
     run = Run(whole, recorded, players.mine(whole, recorded.tape, None))
     run = followed(run, players, asked=asked or {})
     if run.recorded.error:
@@ -115,8 +115,8 @@ def run_scenario(
     found |= {"kept": dict(run.stays.kept), "ignored": dict(run.stays.others)}
     found |= _played(run, sides)
     if run.scenario.fixed and not by_reference:
-        unfitted = players.reference(scenario) if own.fixed else recorded
-        counts = exercised(unfitted.tape, scenario.hyperparameters)
+        unfitted = players.reference(scenario, None).tape
+        counts = exercised(unfitted, scenario.hyperparameters)
         found["lost"] = [name for name, n in counts.items() if n and not found["events"].get(name)]
     return found
 
@@ -135,25 +135,31 @@ def _played(run: Run, sides: Sides) -> dict[str, Any]:
 
 
 def _players(sides: Sides) -> Players:
+    known: dict[str, Played] = {}
+
     def mine(scenario: Scenario, record: Tape, last: int | None) -> Played:
         policy = replace(sides.policy, stop_after=last)
         return play(sides.mine, scenario.call(), reference=record, policy=policy)
 
-    def reference(scenario: Scenario) -> Played:
-        return play(sides.reference, scenario.call(), policy=sides.policy)
+    def reference(scenario: Scenario, last: int | None) -> Played:
+        key = to_json([asdict(scenario.call()), last])
+        if key not in known:
+            policy = replace(sides.policy, stop_after=last)
+            known[key] = play(sides.reference, scenario.call(), policy=policy)
+        return known[key]
 
     return Players(mine, reference)
 
 
 def _recorded(
-    scenario: Scenario, sides: Sides, fallback: Mapping[str, Json]
+    scenario: Scenario, sides: Sides, players: Players, fallback: Mapping[str, Json]
 ) -> tuple[Played, Scenario]:
     """Return the reference's play, and the scenario with every value that it can express."""
-    recorded = play(sides.reference, scenario.call(), policy=sides.policy)
+    recorded = players.reference(scenario, None)
     if recorded.unsupported is None:
         return recorded, scenario
     scenario, _ = fitted(scenario, sides.reference, sides.policy, fallback)
-    return play(sides.reference, scenario.call(), policy=sides.policy), scenario
+    return players.reference(scenario, None), scenario
 
 
 def _died(role: Role, played: Played) -> dict[str, str]:

@@ -11,7 +11,7 @@ told from a branch that mine forgot: the scenario's is asked as before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,14 +36,14 @@ FAR = 1e4
 
 @dataclass(frozen=True)
 class Players:
-    """How both sides are played.
+    """How both sides are played; ended after so many env steps, or None.
 
     Attributes:
-        mine: against a record; ended after so many env steps, or None. reference: as recorded.
+        mine: against a record. reference: as recorded; asked again, it gives the play it has.
     """
 
     mine: Callable[[Scenario, Tape, int | None], Played]
-    reference: Callable[[Scenario], Played]
+    reference: Callable[[Scenario, int | None], Played]
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,18 @@ def followed(run: Run, players: Players, *, asked: Mapping[str, Json]) -> Run:
     if not stays.kept:
         return replace(run, stays=stays)
     scenario = run.scenario.fixing_all(stays.kept)
-    recorded = players.reference(scenario)
+    recorded = players.reference(scenario, None)
     return Run(scenario, recorded, players.mine(scenario, recorded.tape, None), stays)
 
 
 def _is_far(run: Run) -> bool:
-    """Return whether mine fell over, or differs by more than any rounding."""
+    """Return whether mine fell over, or differs by more than any rounding.
+
+    One that fell over before its first update does the same whatever is asked: it shows nothing.
+    """
     scenario, mine, recorded = run.scenario, run.mine.tape, run.recorded.tape
     if run.mine.error:
-        return True
+        return run.mine.runtime.optimisers.updates > 0
     quantities = quantities_of(card(scenario.algo), recorded, mine)
     n_common = scenario.common_env_steps(mine.env_steps, recorded.env_steps)
     limits = Limits(skipped=frozenset(scenario.perturbed), env_steps=n_common)
@@ -104,21 +107,21 @@ def _is_far(run: Run) -> bool:
 def stays_of(run: Run, players: Players, *, asked: Mapping[str, Json]) -> Stays:
     """Return the hyperparameters that mine is seen to ignore; `asked` as of `followed`."""
     scenario = run.scenario
+    ends = (_early(run.recorded.tape), None)
     ignored = {
         name: value
         for name, value in _ignored(run, players, asked).items()
-        if _does_otherwise(players.reference(scenario.fixing(name, value)), run.recorded)
+        if _does_otherwise(players, scenario.fixing(name, value), scenario, ends)
     }
     kept = {n: v for n, v in ignored.items() if not _is_off(scenario.algo, n, v)}
     shown: dict[str, Json] = {}
     if kept:
         fitted = scenario.fixing_all(kept)
-        known = players.reference(fitted)
         shown = {
             name: value
             for name, value in kept.items()
             if any(
-                _does_otherwise(players.reference(fitted.fixing(name, near)), known)
+                _does_otherwise(players, fitted.fixing(name, near), fitted, ends)
                 for near in beside(value)
             )
         }
@@ -205,9 +208,20 @@ def is_same(one: Played, other: Played) -> bool:
     )
 
 
-def _does_otherwise(reference: Played, known: Played) -> bool:
-    """Return whether a play differs; one that fails (a value not allowed) shows nothing."""
-    return not (reference.error or reference.unsupported) and not is_same(reference, known)
+def _does_otherwise(
+    players: Players, scenario: Scenario, known: Scenario, ends: Iterable[int | None]
+) -> bool:
+    """Return whether the reference plays two scenarios differently up to one of these env steps.
+
+    A play that fails (a value not allowed) shows nothing.
+    """
+    for last in ends:
+        played = players.reference(scenario, last)
+        if played.error or played.unsupported:
+            return False
+        if not is_same(played, players.reference(known, last)):
+            return True
+    return False
 
 
 def _equal(one: Event, other: Event) -> bool:

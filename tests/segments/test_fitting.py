@@ -38,7 +38,7 @@ def refusing(monkeypatch):
 
 def recorded(fallback):
     sides = child.Sides(side("mine"), side("reference"), Policy())
-    return child._recorded(SCENARIO, sides, fallback)
+    return child._recorded(SCENARIO, sides, child._players(sides), fallback)
 
 
 def test_reference_that_knows_every_value_leaves_the_scenario_as_it_is(refusing):
